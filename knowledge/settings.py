@@ -1,0 +1,61 @@
+"""The few settings, read once at the edge and passed down as plain values."""
+
+import dataclasses
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from knowledge.errors import NotesError
+
+DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2"
+DEFAULT_LANGUAGE_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where everything lies and which models are used. `config.toml` in the home folder sets all but `home`."""
+
+    home: Path
+    #: answers are written by this engine: "gpt4all" or "extract"
+    engine: str = "gpt4all"
+    #: GGUF file that the gpt4all engine loads: a name in `models/` or a path
+    model: str = DEFAULT_LANGUAGE_MODEL
+    #: a name in `models/`, a folder, or any sentence-transformers name already on this machine
+    embedding_model: str = DEFAULT_EMBEDDING_MODEL
+    #: larger files are skipped by ingest, in megabytes
+    max_file_mb: int = 64
+
+    @property
+    def models(self) -> Path:
+        return self.home / "models"
+
+
+def load_settings(home: Path | None = None) -> Settings:
+    """Settings for `home`, else `ASKMYNOTES_HOME`, else the platform's user data folder.
+
+    Raises NotesError when `config.toml` cannot be read or holds something unknown.
+    """
+    from platformdirs import user_data_path
+
+    home = home or Path(os.environ.get("ASKMYNOTES_HOME") or user_data_path("askmynotes", appauthor=False))
+    home = home.expanduser().resolve()
+    if home.exists() and not home.is_dir():
+        raise NotesError(f"{home} is not a folder: choose another with --home DIR")
+    return Settings(home=home, **_read_config(home / "config.toml"))
+
+
+def _read_config(path: Path) -> dict[str, object]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise NotesError(f"{path}: cannot be read as TOML ({error}): mend or remove the file") from error
+    known = {field.name: field.type for field in dataclasses.fields(Settings) if field.name != "home"}
+    for key, value in values.items():
+        if key not in known:
+            raise NotesError(f"{path}: unknown setting {key!r}; known are {', '.join(known)}")
+        if not isinstance(value, known[key]) or isinstance(value, bool):
+            raise NotesError(f"{path}: {key} must be a {known[key].__name__}, not {value!r}")
+    return values

@@ -1,0 +1,56 @@
+"""Words and sentences, found without any data files."""
+
+import re
+
+#: Function words and the words questions are made of. They say how something is asked, not what about.
+STOP_WORDS = frozenset(
+    """a about above after again all also am an and any are as at be because been before being below between both but
+    by can could did do does doing done down during each else few for from further get gets give given go got had has
+    have having he her here hers him his how i if in into is it its itself just know let like made make makes making
+    many may me might mine more most much must my myself need no nor not of off on once one only or other our ours out
+    over own per please same shall she should show so some such tell than that the their them then there these they
+    this those through to too under until up upon us use used uses using very via want was way we well were what when
+    where which while who whom whose why will with within without would you your yours""".split()
+)
+
+_WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)
+_SENTENCE_END = re.compile(r"[.!?…。！？؟]+[\"'”’»)\]]*(?=\s|$)|[。！？]")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|approx|fig|eq|no|nos|vol|pp|ch|sec|dr|mr|mrs|ms|prof|st|jr|sr|inc|ltd|resp|ca)"
+    r"|(?<!\w)\w)\.$",
+    re.IGNORECASE,
+)
+
+
+def words(text: str) -> list[str]:
+    """The words of `text`, lower case, in order."""
+    return _WORD.findall(text.lower())
+
+
+def content_words(text: str) -> list[str]:
+    """The words that carry meaning; every word where all are function words, so that a query is never empty."""
+    found = words(text)
+    return [word for word in found if word not in STOP_WORDS] or found
+
+
+def sentence_spans(text: str) -> list[tuple[int, int]]:
+    """Offsets of the sentences in a piece of prose, in order, without the white space around them.
+
+    A line break ends a sentence only where the line is blank: hard-wrapped prose stays whole.
+    """
+    spans = []
+    start = 0
+    for match in _SENTENCE_END.finditer(text):
+        rest = text[match.end() :].lstrip()
+        if match.group().endswith(".") and (rest[:1].islower() or _ABBREVIATION.search(text[start : match.end()])):
+            continue
+        spans.append((start, match.end()))
+        start = match.end()
+    spans.append((start, len(text)))
+    return [trimmed for span in spans if (trimmed := trim(text, *span))[0] < trimmed[1]]
+
+
+def trim(text: str, start: int, end: int) -> tuple[int, int]:
+    """`start` and `end` moved inward past white space."""
+    piece = text[start:end]
+    return start + len(piece) - len(piece.lstrip()), end - len(piece) + len(piece.rstrip())
