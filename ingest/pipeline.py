@@ -73,7 +73,9 @@ def ingest(
 
 def _known_root(path: Path, store: Store) -> Path:
     root = Path(os.path.abspath(path.expanduser()))
-    if root.exists() or any(Path(source).is_relative_to(root) for source in (d.source for d, _, _ in store.documents())):
+    if root.exists() or any(
+        Path(source).is_relative_to(root) for source in (d.source for d, _, _ in store.documents())
+    ):
         return root
     raise NotesError(f"{path}: no such file or folder")
 
@@ -166,9 +168,7 @@ class _Run:
             return self._fail(str(error))
         split = split_markdown if path.suffix.lower() in MARKDOWN_SUFFIXES else split_text
         title, chunks = split(str(path), path.stem, text, self._store.encoder)
-        self._waiting.append(
-            Document(str(path), title, digest, stat.st_size, stat.st_mtime_ns, chunks=tuple(chunks))
-        )
+        self._waiting.append(Document(str(path), title, digest, stat.st_size, stat.st_mtime_ns, chunks=tuple(chunks)))
         if known is None:
             summary.added += 1
         else:

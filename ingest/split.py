@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from knowledge.documents import Chunk, Link
 from knowledge.encoder import Encoder
-from knowledge.text import sentence_spans, trim
+from knowledge.text import is_only_links, sentence_spans, trim
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -65,9 +65,7 @@ def split_text(source: str, title: str, text: str, encoder: Encoder) -> tuple[st
     outline = _Outline(
         sections=[_Section((), 0, 0, len(text))],
         blocks=[match.end() for match in re.finditer(r"\n[ \t]*\n", text)],
-        links=[
-            (line, Link(url, url)) for line, content in enumerate(text.split("\n")) for url in _bare_urls(content)
-        ],
+        links=[(line, Link(url, url)) for line, content in enumerate(text.split("\n")) for url in _bare_urls(content)],
     )
     return title, _chunks(source, title, text, outline, encoder, ())
 
@@ -99,7 +97,7 @@ def _chunks(
     return chunks
 
 
-# -- cutting what is too long -------------------------------------------------------------------------------------------
+# -- cutting what is too long --------------------------------------------------------------------------------------
 
 
 def _parts(text: str, section: _Section, path: tuple[str, ...], outline: _Outline, encoder: Encoder) -> list[Span]:
@@ -130,7 +128,10 @@ class _Cutter:
             return [self._span]
         packed: list[Span] = []
         for piece in self._pieces(self._span, level=0):
-            if packed and self._size((packed[-1][0], piece[1])) <= self._budget:
+            # links at the end stay with what they belong to: the reader and the full-text index want them there,
+            # and the encoder loses nothing when it stops before an address
+            fits = packed and self._size((packed[-1][0], piece[1])) <= self._budget
+            if fits or (packed and is_only_links(self._text[slice(*piece)])):
                 packed[-1] = (packed[-1][0], piece[1])
             else:
                 packed.append(piece)
@@ -141,9 +142,7 @@ class _Cutter:
             return [span]
         cuts = [span[0], *self._cuts(span, level), span[1]]
         return [
-            piece
-            for start, end in zip(cuts, cuts[1:], strict=False)
-            for piece in self._pieces((start, end), level + 1)
+            piece for start, end in zip(cuts, cuts[1:], strict=False) for piece in self._pieces((start, end), level + 1)
         ]
 
     def _cuts(self, span: Span, level: int) -> list[int]:
@@ -187,7 +186,7 @@ def _token_offsets(text: str, span: Span, encoder: Encoder) -> "array[int]":
     return offsets
 
 
-# -- Markdown -----------------------------------------------------------------------------------------------------------
+# -- Markdown ------------------------------------------------------------------------------------------------------
 
 
 def _front_matter(text: str) -> tuple[dict, str]:
@@ -303,7 +302,7 @@ def _bare_urls(text: str) -> list[str]:
     return urls
 
 
-# -- lines --------------------------------------------------------------------------------------------------------------
+# -- lines ---------------------------------------------------------------------------------------------------------
 
 
 def _line_starts(text: str) -> list[int]:

@@ -259,10 +259,13 @@ class Catalogue:
         attainable = _BM25_CEILING * sum(self.rarity(term) for term in terms)
         return [(chunk_id, min(1.0, -score / attainable)) for chunk_id, score in rows]
 
+    def frequency(self, word: str) -> int:
+        """Number of chunks that hold `word` in any of its forms."""
+        return self._rows("SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?", [_quoted(word)])[0][0]
+
     def rarity(self, word: str) -> float:
         """Inverse document frequency of `word` in any of its forms, as FTS5's bm25() has it."""
-        total = self.counts()[1]
-        holding = self._rows("SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?", [_quoted(word)])[0][0]
+        total, holding = self.counts()[1], self.frequency(word)
         return max(1e-6, math.log((total - holding + 0.5) / (holding + 0.5)))
 
 

@@ -163,7 +163,13 @@ def build_onnx(folder: Path) -> float:
             dynamo=False,
         )
     os.replace(partial, folder / ONNX_FILE)
-    texts = ["a", "How do I mend broken unicode?", "Notes, links and lists. " * 40, "فارسی and 日本語", "x = [1, 2]\n" * 300]
+    texts = [
+        "a",
+        "How do I mend broken unicode?",
+        "Notes, links and lists. " * 40,
+        "فارسی and 日本語",
+        "x = [1, 2]\n" * 300,
+    ]
     expected = reference.encode(texts, normalize_embeddings=True, show_progress_bar=False)
     difference = float(np.abs(OnnxEncoder(folder).encode(texts) - expected).max())
     if difference > TOLERANCE:

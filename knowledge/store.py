@@ -6,6 +6,7 @@ nothing refers to are deleted. A search shows only what the catalogue holds. `fi
 """
 
 import dataclasses
+import functools
 import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,10 +21,12 @@ from knowledge.settings import Settings
 from knowledge.vectors import Vectors
 
 if TYPE_CHECKING:
-    import numpy as np
+    pass
 
 #: How many chunks each ranking hands to the fusion.
 CANDIDATES = 50
+#: How many chunks before and behind a chunk are read with it, where they are of the same section.
+NEIGHBOURS = 2
 
 
 class Store:
@@ -108,6 +111,13 @@ class Store:
         """The chunks of one document, in order; none where it is not indexed."""
         return self._catalogue.chunks_of(source)
 
+    def around(self, chunk: Chunk) -> Chunk:
+        """The section that a chunk was cut from, or, of a very long one, the chunk with its neighbours, as one chunk."""
+        parts = [part for part in self._catalogue.chunks_of(chunk.source) if part.heading_path == chunk.heading_path]
+        index = parts.index(chunk) if chunk in parts else 0
+        near = parts[max(0, index - NEIGHBOURS) : index + NEIGHBOURS + 1] or [chunk]
+        return functools.reduce(_joined, near)
+
     def documents(self) -> list[tuple[Document, int, str]]:
         """Every document with the number of its chunks and when it was indexed (UTC)."""
         return self._catalogue.documents()
@@ -122,6 +132,10 @@ class Store:
 
     def headings(self, limit: int) -> list[str]:
         return self._catalogue.headings(limit)
+
+    def knows(self, word: str) -> bool:
+        """Whether a word stands anywhere in the notes, in any of its forms."""
+        return self._catalogue.frequency(word) > 0
 
     def rarity(self, word: str) -> float:
         """Inverse document frequency of a word among the chunks."""
@@ -240,3 +254,14 @@ class Store:
             vectors.reopen()
         self._seen_generation = generation
         return vectors
+
+
+def _joined(first: Chunk, second: Chunk) -> Chunk:
+    """Two chunks that follow one another as one, with as many line ends between them as in the source."""
+    gap = "\n" * (second.lines[0] - first.lines[1]) or " "
+    return dataclasses.replace(
+        first,
+        text=first.text + gap + second.text,
+        lines=(first.lines[0], second.lines[1]),
+        links=tuple(dict.fromkeys((*first.links, *second.links))),
+    )

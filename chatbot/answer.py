@@ -1,0 +1,383 @@
+"""From a question to an answer: route → retrieve → decide → generate → check.
+
+Streaming is the primitive: `Assistant.stream` yields the answer so far, and its text only ever grows at the end. What
+a model writes is shown sentence by sentence, each once the notes are found to support it; where nothing is
+supported, or there is no model, the notes are quoted.
+"""
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+
+from chatbot.decide import Decider, features
+from chatbot.engines import Engine, Prompt, load_engine
+from chatbot.evidence import Evidence, Scored, Unit, choose, gather, lines_of, plain
+from chatbot.ground import supporting
+from chatbot.intents import IntentBot, load_small_talk, tokens
+from knowledge.documents import Chunk, Hit, Link
+from knowledge.errors import NotesError
+from knowledge.settings import Settings
+from knowledge.store import Store
+from knowledge.text import content_words, sentence_spans
+
+#: A small model repeats itself rather than say more in a longer reply.
+MAX_REPLY_TOKENS = 96
+#: How many of the best units are given to the model: it answers best from little.
+EVIDENCE_UNITS = 4
+
+SYSTEM_PROMPT = """You answer questions from notes. Use only words of the notes. Answer in one short sentence.
+
+Notes on Lens care:
+- Rinse the lens with water before wiping it.
+- Never wipe a dry lens.
+Question: What should I do before I wipe the lens?
+Answer: Rinse the lens with water before wiping it.
+
+Notes on Server ports:
+- Ports: 22 is for SSH, 443 is for HTTPS.
+- The old server used port 8080.
+Question: Which port does HTTPS use?
+Answer: 443 is for HTTPS."""
+
+
+@dataclass(frozen=True)
+class Citation:
+    """A passage that the answer rests on, and the stretches of its text that are cited (character offsets)."""
+
+    n: int
+    chunk: Chunk
+    spans: tuple[tuple[int, int], ...]
+
+    @property
+    def quote(self) -> str:
+        """The cited words as they stand, from the first cited stretch to the last."""
+        return self.chunk.text[self.spans[0][0] : self.spans[-1][1]]
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        return lines_of(self.chunk, self.spans[0][0], self.spans[-1][1])
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "n": self.n,
+            "title": self.chunk.title,
+            "heading_path": list(self.chunk.heading_path),
+            "source": self.chunk.source,
+            "lines": list(self.lines),
+            "url": self.chunk.address,
+            "quote": self.quote,
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of the answer as it is laid out: what it says, and the number of the passage that it comes from."""
+
+    kind: str  # "say": the direct answer | "quote" | "code" | "link" | "note": about the answer itself
+    text: str
+    n: int | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer, or as much of it as there is yet; `state` is "searching" | "reading" | "writing" | "done"."""
+
+    question: str
+    state: str = "searching"
+    route: str = "notes"
+    intent: str | None = None
+    parts: tuple[Part, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    #: the sections that were read, best first; on a refusal the nearest ones
+    sections: tuple[Hit, ...] = ()
+    grounded: bool = False
+    engine: str = "extract"
+    timings_ms: dict[str, float] = field(default_factory=dict)
+    tokens: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "completion": 0})
+
+    @property
+    def text(self) -> str:
+        """All that a reader sees, as Markdown."""
+        return "\n".join(map(_as_markdown, self.parts))
+
+    @property
+    def short_answer(self) -> str:
+        """The direct answer alone, without citation numbers."""
+        return "\n".join(part.text for part in self.parts if part.kind == "say")
+
+    @property
+    def links(self) -> list[dict[str, object]]:
+        return [{"text": part.text, "url": part.url, "n": part.n} for part in self.parts if part.kind == "link"]
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "question": self.question,
+            "route": self.route,
+            "intent": self.intent,
+            "answer": self.text,
+            "short_answer": self.short_answer,
+            "citations": [citation.as_dict() for citation in self.citations],
+            "links": self.links,
+            "grounded": self.grounded,
+            "engine": self.engine,
+            "timings_ms": self.timings_ms,
+            "tokens": self.tokens,
+        }
+
+
+def _as_markdown(part: Part) -> str:
+    number = f" [{part.n}]" if part.n else ""
+    if part.kind == "quote":
+        return f"- {part.text}{number}"
+    if part.kind == "code":
+        return f"{part.text}\n{number.strip()}"
+    if part.kind == "link":
+        return f"- [{part.text}]({part.url}){number}"
+    return f"{part.text}{number}"
+
+
+class Assistant:
+    """Answers from a store. May be shared between threads: generations wait for one another, searches do not."""
+
+    def __init__(self, store: Store, settings: Settings, engine: str | None = None) -> None:
+        self._store = store
+        self._settings = settings
+        self._engine_name = engine or settings.engine
+        self._engine: Engine | None = None
+        self._engine_lock = threading.Lock()
+        self._decider = Decider()
+        self._small_talk = load_small_talk()
+        self._bot: IntentBot | None = None
+
+    def answer(self, question: str) -> Answer:
+        """The complete answer."""
+        *_, last = self.stream(question)
+        return last
+
+    def stream(self, question: str, turn: int = 0) -> Iterator[Answer]:
+        """The answer so far, again and again, until its state is "done". Closing the generator stops the engine.
+
+        `turn` counts the questions of a conversation; small talk varies with it.
+        """
+        clock = _Clock()
+        question = " ".join(question.split())
+        answer = Answer(question)
+        yield answer
+        if intent := self._intent(question):
+            reply = self._small_talk.reply(intent, turn, self._facts())
+            parts = (Part("say", reply),)
+            yield clock.done(replace(answer, route="intent", intent=intent, engine="intents", parts=parts))
+            return
+        evidence = gather(question, self._store)
+        clock.mark("retrieve")
+        answer = replace(answer, state="reading", sections=evidence.sections)
+        if refusal := self._refuse(answer, evidence):
+            yield clock.done(refusal)
+            return
+        yield answer
+        with closing(self._write(answer, evidence, clock)) as answers:
+            for answer in answers:
+                yield answer
+        yield clock.done(answer)
+
+    # -- routing ----------------------------------------------------------------------------------------------------
+
+    def _intent(self, question: str) -> str | None:
+        """The small talk that a question is, or None. It is a question to the notes as soon as it holds a word that
+        stands in them and not in the examples of the intent, or more strange words than known ones."""
+        if self._bot is None:
+            headings = [(heading, None) for heading in self._store.headings(500)]
+            self._bot = IntentBot().fit([*self._small_talk.examples, *headings])
+        intent = self._bot.predict(question).intent
+        if intent is None:
+            return None
+        own = {token for text, label in self._small_talk.examples if label == intent for token in tokens(text)}
+        strange = [word for word in content_words(question) if not set(tokens(word)) <= own]
+        if len(strange) * 2 >= len(content_words(question)) or any(map(self._store.knows, strange)):
+            return None
+        return intent
+
+    def _facts(self) -> dict[str, str]:
+        """What small talk may state about the index."""
+        documents, chunks = self._store.counts()
+        topics = ", ".join(self._store.headings(8)) or "nothing yet: run `askmynotes ingest PATH`"
+        return {"count": str(chunks), "documents": str(documents), "topics": topics}
+
+    # -- refusing ---------------------------------------------------------------------------------------------------
+
+    def _refuse(self, answer: Answer, evidence: Evidence) -> Answer | None:
+        """The refusal where the notes do not answer; None where they do."""
+        none = replace(answer, route="none")
+        if not self._store.counts()[1]:
+            text = "Nothing is indexed yet. Add your notes with `askmynotes ingest PATH`."
+            return replace(none, parts=(Part("say", text),))
+        if not evidence.hits or not answer.question:
+            return replace(none, parts=(Part("say", "Nothing in your notes matches this."),))
+        if self._decider.decide(features(answer.question, evidence, self._store)).answerable:
+            return None
+        topics = dict.fromkeys(section.chunk.heading_path[-1] for section in evidence.sections)
+        text = "Your notes do not answer this. The nearest topics in them:"
+        return replace(none, parts=(Part("say", text), *(Part("quote", topic) for topic in topics)))
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def _write(self, answer: Answer, evidence: Evidence, clock: "_Clock") -> Iterator[Answer]:
+        """The answer as it grows: what the model says and the notes support, the notes' own words, their links."""
+        chosen = choose(evidence)
+        draft = _Draft(replace(answer, state="writing"))
+        problem = ""
+        if chosen:
+            try:
+                if engine := self._load_engine():
+                    with closing(self._sentences(engine, answer.question, chosen, draft, clock)) as sentences:
+                        for sentence in sentences:
+                            support = supporting(sentence, answer.question, chosen)
+                            if support and draft.say(sentence, support.unit):
+                                draft.answer = replace(draft.answer, engine=engine.name)
+                                yield draft.answer
+            except NotesError as error:
+                problem = str(error)
+        clock.mark("first_token")
+        if chosen and not draft.answer.parts:
+            draft.say(plain(chosen[0].unit.text), chosen[0].unit)
+            yield draft.answer
+        for item in sorted(chosen, key=_reading_order):
+            if draft.quote(item.unit):
+                yield draft.answer
+        draft.point_from(evidence.sections[0].chunk)
+        if problem:
+            draft.add(Part("note", f"Quoted from your notes without a language model: {problem}."))
+        yield draft.answer
+
+    def _load_engine(self) -> Engine | None:
+        """The engine, loaded on first use; None where notes are only quoted. Raises NotesError if it cannot load."""
+        with self._engine_lock:
+            if self._engine is None:
+                self._engine = load_engine(self._settings, self._engine_name)
+            return self._engine
+
+    def _sentences(
+        self, engine: Engine, question: str, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock"
+    ) -> Iterator[str]:
+        """The sentences of the model's reply, each as soon as it is complete; the reply ends at its first line."""
+        prompt = build_prompt(question, chosen, engine.prompt_bytes)
+        text = ""
+        completion = 0
+        with closing(engine.stream(prompt, MAX_REPLY_TOKENS)) as pieces:
+            for piece in pieces:
+                clock.mark("first_token")
+                completion += 1
+                draft.answer = replace(draft.answer, tokens={"prompt": engine.prompt_tokens, "completion": completion})
+                text = (text + piece).lstrip()
+                line, ended, _ = text.partition("\n")
+                *complete, rest = [line[start:end] for start, end in sentence_spans(line)] or [""]
+                if complete:
+                    yield from complete
+                    text = rest
+                if ended:
+                    yield rest
+                    return
+        if text.strip():
+            yield text.strip()
+
+
+def build_prompt(question: str, chosen: Sequence[Scored], most_bytes: int) -> Prompt:
+    """The best units under their heading, one a line in reading order, and the question, in at most `most_bytes`
+    bytes of UTF-8."""
+    room = most_bytes - len(SYSTEM_PROMPT.encode())
+    question = _first_bytes(question, room // 4)
+    heading = _first_bytes(chosen[0].unit.chunk.heading_path[-1], room // 8)
+    room -= len(f"Notes on {heading}:\nQuestion: {question}\nAnswer:".encode())
+    lines: dict[Scored, str] = {}
+    for item in chosen[:EVIDENCE_UNITS]:
+        line = f"- {plain(item.unit.text)}\n"
+        if len(line.encode()) <= room:
+            lines[item] = line
+            room -= len(line.encode())
+    notes = "".join(lines[item] for item in sorted(lines, key=_reading_order))
+    return Prompt(SYSTEM_PROMPT, f"Notes on {heading}:\n{notes}Question: {question}\nAnswer:")
+
+
+def _first_bytes(text: str, most: int) -> str:
+    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
+
+
+def _reading_order(item: Scored) -> int:
+    """Where a unit stands in its section; all that are chosen are of one."""
+    return item.unit.start
+
+
+class _Draft:
+    """An answer under way. Passages get their numbers in the order in which they are first cited."""
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+
+    def add(self, part: Part) -> None:
+        self.answer = replace(self.answer, parts=(*self.answer.parts, part))
+
+    def say(self, sentence: str, unit: Unit) -> bool:
+        """Add a sentence of the direct answer; False where it has been said."""
+        if any(part.text == sentence for part in self.answer.parts):
+            return False
+        self.add(Part("say", sentence, self._cite(unit.chunk, unit.start, unit.end)))
+        return True
+
+    def quote(self, unit: Unit) -> bool:
+        """Add the notes' own words; False where the direct answer is the same words."""
+        text = unit.text if unit.kind == "code" else plain(unit.text)
+        if any(part.text == text for part in self.answer.parts):
+            return False
+        kind = "code" if unit.kind == "code" else "quote"
+        self.add(Part(kind, text, self._cite(unit.chunk, unit.start, unit.end)))
+        return True
+
+    def point_from(self, chunk: Chunk) -> None:
+        """Offer the links of a passage. Where nothing else was said, the passage itself is the answer."""
+        links = [link for link in chunk.links if link.url]
+        if not self.answer.parts:
+            text = f"Your notes on “{chunk.heading_path[-1]}”" + (" point to:" if links else " say no more than that.")
+            self.add(Part("say", text, self._cite(chunk, 0, len(chunk.text))))
+        for link in links:
+            self.add(Part("link", _label(link), self._cite(chunk, None), url=link.url))
+
+    def _cite(self, chunk: Chunk, start: int | None, end: int = 0) -> int:
+        """The number of a passage, with a stretch of its text added to what is cited."""
+        citations = list(self.answer.citations)
+        for index, citation in enumerate(citations):
+            if citation.chunk == chunk:
+                if start is not None:
+                    spans = tuple(sorted({*citation.spans, (start, end)}))
+                    citations[index] = replace(citation, spans=spans)
+                    self.answer = replace(self.answer, citations=tuple(citations))
+                return citation.n
+        citation = Citation(len(citations) + 1, chunk, ((start or 0, end or len(chunk.text)),))
+        self.answer = replace(self.answer, citations=(*citations, citation), grounded=True)
+        return citation.n
+
+
+def _label(link: Link) -> str:
+    """What a link is called: its text, or its address where the text says nothing."""
+    if link.text.strip().lower() in ("", "link", "here", "this", "url", "article", "blog", "paper", "post", link.url):
+        return link.url.split("://")[-1].rstrip("/")
+    return link.text
+
+
+class _Clock:
+    """Milliseconds since the question came, at the moments that are reported."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._marks: dict[str, float] = {}
+
+    def mark(self, name: str) -> None:
+        """Remember the first time that something happened."""
+        self._marks.setdefault(name, round((time.perf_counter() - self._start) * 1000, 1))
+
+    def done(self, answer: Answer) -> Answer:
+        for name in ("retrieve", "first_token", "total"):
+            self.mark(name)
+        return replace(answer, state="done", timings_ms=self._marks)

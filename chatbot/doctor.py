@@ -1,0 +1,95 @@
+"""Find out what keeps the program from working here."""
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+
+from knowledge.errors import NotesError
+from knowledge.models import default_embedding_model, default_language_model
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL, DEFAULT_LANGUAGE_MODEL, Settings
+from knowledge.store import Store
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `remedy` is the command that mends it, None where all is well."""
+
+    subject: str
+    state: str
+    remedy: str | None = None
+
+
+def examine(settings: Settings) -> list[Finding]:
+    return [
+        _python(),
+        *_packages(),
+        _full_text_search(),
+        Finding("home folder", str(settings.home)),
+        *_models(settings),
+        _index(settings),
+    ]
+
+
+def _python() -> Finding:
+    version = ".".join(map(str, sys.version_info[:3]))
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    return Finding("Python", version, None if supported else "install Python 3.11, 3.12 or 3.13, then `make chat`")
+
+
+def _packages() -> Iterator[Finding]:
+    missing = []
+    for requirement in metadata.requires("askmynotes") or ():
+        name, _, marker = requirement.partition(";")
+        if "extra" in marker:
+            continue
+        name = name.split("[")[0].strip()
+        for sign in "<>=!~ (":
+            name = name.split(sign)[0]
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    remedy = f"{sys.executable} -m pip install {' '.join(missing)}" if missing else None
+    yield Finding("packages", f"missing: {', '.join(missing)}" if missing else "all there", remedy)
+    try:
+        metadata.version("pip")
+    except metadata.PackageNotFoundError:
+        yield Finding("pip", "missing: it fetches the models", f"{sys.executable} -m ensurepip")
+
+
+def _full_text_search() -> Finding:
+    try:
+        sqlite3.connect(":memory:").execute("CREATE VIRTUAL TABLE probe USING fts5 (text)")
+    except sqlite3.OperationalError:
+        return Finding("SQLite full-text search", "missing", "install Python from python.org: its SQLite has it")
+    return Finding("SQLite full-text search", f"there (SQLite {sqlite3.sqlite_version})")
+
+
+def _models(settings: Settings) -> Iterator[Finding]:
+    install = "askmynotes models install"
+    if settings.embedding_model == DEFAULT_EMBEDDING_MODEL:
+        model = default_embedding_model(settings.models)
+        yield Finding("embedding model", model.problem or model.name, install if model.problem else None)
+    if settings.engine == "extract":
+        yield Finding("language model", "not used: the engine is extract")
+    elif settings.model == DEFAULT_LANGUAGE_MODEL:
+        model = default_language_model(settings.models)
+        yield Finding("language model", model.problem or model.name, install if model.problem else None)
+    else:
+        there = (settings.models / settings.model).is_file()
+        remedy = None if there else f"set model in {settings.home / 'config.toml'} to a GGUF file"
+        yield Finding("language model", settings.model if there else f"{settings.model} is not there", remedy)
+
+
+def _index(settings: Settings) -> Finding:
+    try:
+        store = Store(settings)
+        documents, chunks = store.counts()
+        store.close()
+    except NotesError as error:
+        return Finding("index", str(error), "askmynotes ingest PATH")
+    if not chunks:
+        return Finding("index", "empty", "askmynotes ingest PATH")
+    return Finding("index", f"{chunks} passages from {documents} documents")

@@ -1,0 +1,263 @@
+"""Cut retrieved passages down to the sentences, list items and code that bear on a question."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+from knowledge.documents import Chunk, Hit
+from knowledge.store import Store
+from knowledge.text import MARKDOWN_LINK, STOP_WORDS, content_words, is_only_links, sentence_spans, trim, words
+
+if TYPE_CHECKING:
+    from nltk.stem import PorterStemmer
+
+_FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})")
+_ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
+_TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
+_TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
+_LINE_BREAK = re.compile(r"(?:\\| {2,})(?=\n)")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """The smallest thing that is quoted: a sentence, a list item, a table row, a code block or a line of links.
+
+    `start` and `end` are offsets in the chunk's text.
+    """
+
+    chunk: Chunk
+    start: int
+    end: int
+    kind: str  # "sentence" | "item" | "code" | "links"
+
+    @property
+    def text(self) -> str:
+        return self.chunk.text[self.start : self.end]
+
+    @property
+    def lines(self) -> tuple[int, int]:
+        return lines_of(self.chunk, self.start, self.end)
+
+
+def lines_of(chunk: Chunk, start: int, end: int) -> tuple[int, int]:
+    """The lines, in the source, of a stretch of a chunk's text. The text ends where the chunk does."""
+    last = chunk.lines[1]
+    first = last - chunk.text.count("\n", start)
+    return max(chunk.lines[0], first), max(chunk.lines[0], last - chunk.text.count("\n", end))
+
+
+def units(chunk: Chunk) -> list[Unit]:
+    """The units of a chunk, in order; together they cover all of its text that says something."""
+    found: list[Unit] = []
+    for start, end, kind in _blocks(chunk.text):
+        if kind == "prose":
+            spans = [(first, last, "sentence") for first, last in _sentences(chunk.text, start, end)]
+        else:
+            spans = [(*trim(chunk.text, start, end), kind)]
+        for first, last, name in spans:
+            if first < last:
+                links_only = name != "code" and is_only_links(chunk.text[first:last])
+                found.append(Unit(chunk, first, last, "links" if links_only else name))
+    return found
+
+
+def plain(text: str) -> str:
+    """A unit as a sentence of its own: no list mark, no emphasis, no hard line breaks, on one line."""
+    text = _ITEM.sub("", text, count=1)
+    text = _LINE_BREAK.sub("", text).rstrip("\\ ")
+    if _TABLE_ROW.match(text):
+        text = " · ".join(cell.strip() for cell in text.strip().strip("|").split("|"))
+    text = re.sub(r"(?<!\w)(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1(?!\w)", r"\2", text)
+    return " ".join(text.split())
+
+
+def _blocks(text: str) -> Iterable[tuple[int, int, str]]:
+    """Stretches of a chunk: code fences, list items, table rows, and the prose between them."""
+    start = 0  # of the open stretch
+    kind = "prose"
+    fence = ""
+    offset = 0
+    for line in text.splitlines(keepends=True):
+        begins = None
+        if fence:
+            if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+                yield start, offset + len(line), "code"
+                fence, start, kind = "", offset + len(line), "prose"
+        elif opened := _FENCE.match(line):
+            fence, begins = opened.group(1), "code"
+        elif _TABLE_RULE.match(line) and "|" in line:
+            yield start, offset, kind
+            start, kind = offset + len(line), "prose"
+        elif _ITEM.match(line) or _TABLE_ROW.match(line):
+            begins = "item"
+        elif not line.strip() or (kind == "item" and _starts_with_link(line)):
+            begins = "prose"
+        if begins:
+            yield start, offset, kind
+            start, kind = offset, begins
+        offset += len(line)
+    yield start, len(text), "code" if fence else kind
+
+
+def _starts_with_link(line: str) -> bool:
+    """A line of links right under a list belongs to the section, not to the last item."""
+    return bool(MARKDOWN_LINK.match(line))
+
+
+def _sentences(text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
+    """Sentences of a paragraph; a hard line break, and a change from words to links, end one too."""
+    line_start = start
+    for line in text[start:end].splitlines(keepends=True):
+        line_end = line_start + len(line)
+        ends_hard = line.rstrip("\n").endswith(("\\", "  "))
+        next_line = text[line_end:end].split("\n", 1)[0]
+        if ends_hard or line_end >= end or _starts_with_link(next_line) or _starts_with_link(line):
+            for first, last in sentence_spans(text[start:line_end]):
+                while last > first and text[start + last - 1] in "\\ ":
+                    last -= 1
+                yield start + first, start + last
+            start = line_end
+        line_start = line_end
+
+
+# -- gathering -----------------------------------------------------------------------------------------------------
+
+#: How many chunks are looked at, and how many of their sections are read sentence by sentence.
+CONSIDERED = 10
+READ = 3
+#: What the best unit of a section adds to the section's own score. Chosen on the collections in `answerable/` and on
+#: Wikipedia paragraphs; between 0.1 and 0.5 little changes.
+_UNIT_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A unit with how well it matches the question by itself, and the section that it stands in."""
+
+    unit: Unit
+    score: float
+    hit: Hit
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was found for a question: chunks, the sections read, and their units in reading order, all best first."""
+
+    hits: tuple[Hit, ...]
+    sections: tuple[Hit, ...]
+    scored: tuple[Scored, ...]
+
+
+def gather(question: str, store: Store) -> Evidence:
+    """Search, read the best sections whole, and score each of their units."""
+    hits = store.search(question, CONSIDERED)
+    by_section = {}
+    for hit in hits:
+        by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
+    sections = [replace(hit, chunk=store.around(hit.chunk)) for hit in list(by_section.values())[:READ]]
+    scored = _score(question, sections, store)
+    best_unit = {section.chunk: section.score for section in sections}
+    best_unit |= {
+        section.chunk: max(item.score for item in scored if item.hit is section)
+        for section in sections
+        if any(item.hit is section for item in scored)
+    }
+    sections.sort(key=lambda section: -(section.score + _UNIT_SHARE * best_unit[section.chunk]))
+    return Evidence(tuple(hits), tuple(sections), tuple(scored))
+
+
+def _score(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
+    """Every unit of the sections, lines of links aside: the mean of the cosine of its embedding to the question's and
+    of the share of the question's words, weighted by rarity, that it holds."""
+    candidates = [(unit, hit) for hit in sections for unit in units(hit.chunk) if unit.kind != "links"]
+    if not candidates:
+        return []
+    vectors = store.encoder.encode([question, *(plain(unit.text) for unit, _ in candidates)])
+    weights = word_weights(question, store)
+    return [
+        Scored(unit, (float(cosine) + _overlap(weights, unit)) / 2, hit)
+        for (unit, hit), cosine in zip(candidates, vectors[1:] @ vectors[0], strict=True)
+    ]
+
+
+def word_weights(question: str, store: Store) -> dict[str, float]:
+    """The stems of the question's content words, each with its share of the question's rarity in the index."""
+    rarity = {stem(word): store.rarity(word) for word in content_words(question)}
+    total = sum(rarity.values()) or 1.0
+    return {word: value / total for word, value in rarity.items()}
+
+
+def _overlap(weights: dict[str, float], unit: Unit) -> float:
+    """Share of the weighted words that stand in a unit; those in its heading alone count a little."""
+    inside, heading = stems(unit.text), stems(unit.chunk.heading)
+    return sum(
+        weight * (1.0 if word in inside else 0.3 if word in heading else 0.0) for word, weight in weights.items()
+    )
+
+
+# -- choosing ------------------------------------------------------------------------------------------------------
+
+#: A section with no more than so many words is quoted whole: it is a note already.
+_SHORT_SECTION = 80
+#: How good a unit must be, as a share of the best one's score, to be quoted beside it.
+_BESIDE_BEST = 0.7
+_MOST_UNITS = 5
+_MOST_ITEMS = 12
+
+
+def choose(evidence: Evidence) -> list[Scored]:
+    """The few units of the best section that answer, best first; none where the section holds only links.
+
+    A list is quoted with its introduction and its items, since half a list answers nothing.
+    """
+    beside = [item for item in evidence.scored if item.hit is evidence.sections[0]]
+    if not beside:
+        return []
+    ranked = sorted(beside, key=lambda item: -item.score)
+    if sum(len(words(item.unit.text)) for item in beside) <= _SHORT_SECTION:
+        return ranked
+    best = ranked[0]
+    chosen = [best, *(item for item in _list_around(best, beside) if item is not best)]
+    good = [item for item in ranked[:_MOST_UNITS] if item.score >= _BESIDE_BEST * best.score]
+    return chosen + [item for item in good if item not in chosen]
+
+
+def _list_around(best: Scored, beside: Sequence[Scored]) -> list[Scored]:
+    """The list that a unit introduces or is an item of, with its introduction; nothing where there is none."""
+    index = beside.index(best)
+    kinds = [item.unit.kind for item in beside]
+    if kinds[index] != "item" and not _introduces(best):
+        return []
+    first = index
+    while first > 0 and kinds[first] == "item":
+        first -= 1
+    last = max(index, first + 1)
+    while last < len(beside) and kinds[last] == "item":
+        last += 1
+    start = first if kinds[first] == "item" or _introduces(beside[first]) else first + 1
+    return list(beside[start:last][:_MOST_ITEMS])
+
+
+def _introduces(item: Scored) -> bool:
+    return item.unit.text.rstrip("\\* ").endswith(":")
+
+
+@lru_cache(maxsize=4096)
+def stems(text: str) -> frozenset[str]:
+    """The stems of all words of `text` that carry meaning."""
+    return frozenset(stem(word) for word in words(text) if word not in STOP_WORDS)
+
+
+@lru_cache(maxsize=2**16)
+def stem(word: str) -> str:
+    """Porter's stem, as the full-text index has it."""
+    return _stemmer().stem(word)
+
+
+@cache
+def _stemmer() -> "PorterStemmer":
+    from nltk.stem import PorterStemmer
+
+    return PorterStemmer()
