@@ -1,3 +1,3 @@
-"""Turns a question into an answer: route → retrieve → decide → generate → check. Holds the page and the commands too."""
+"""Turns a question into an answer: route → retrieve → decide → generate → check. And the page and commands."""
 
 import knowledge  # noqa: F401  keeps every library off the network

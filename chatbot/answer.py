@@ -7,7 +7,7 @@ supported, or there is no model, the notes are quoted.
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 
@@ -157,7 +157,7 @@ class Assistant:
         *_, last = self.stream(question)
         return last
 
-    def stream(self, question: str, turn: int = 0) -> Iterator[Answer]:
+    def stream(self, question: str, turn: int = 0) -> Generator[Answer]:
         """The answer so far, again and again, until its state is "done". Closing the generator stops the engine.
 
         `turn` counts the questions of a conversation; small talk varies with it.
@@ -224,7 +224,7 @@ class Assistant:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def _write(self, answer: Answer, evidence: Evidence, clock: "_Clock") -> Iterator[Answer]:
+    def _write(self, answer: Answer, evidence: Evidence, clock: "_Clock") -> Generator[Answer]:
         """The answer as it grows: what the model says and the notes support, the notes' own words, their links."""
         chosen = choose(evidence)
         draft = _Draft(replace(answer, state="writing"))
@@ -233,7 +233,7 @@ class Assistant:
             try:
                 if engine := self._load_engine():
                     with closing(self._sentences(engine, answer.question, chosen, draft, clock)) as sentences:
-                        for sentence in sentences:
+                        for sentence in map(plain, sentences):
                             support = supporting(sentence, answer.question, chosen)
                             if support and draft.say(sentence, support.unit):
                                 draft.answer = replace(draft.answer, engine=engine.name)
@@ -261,7 +261,7 @@ class Assistant:
 
     def _sentences(
         self, engine: Engine, question: str, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock"
-    ) -> Iterator[str]:
+    ) -> Generator[str]:
         """The sentences of the model's reply, each as soon as it is complete; the reply ends at its first line."""
         prompt = build_prompt(question, chosen, engine.prompt_bytes)
         text = ""

@@ -9,7 +9,7 @@ import queue
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +40,7 @@ class Engine(Protocol):
     #: tokens of the last prompt
     prompt_tokens: int
 
-    def stream(self, prompt: Prompt, max_tokens: int) -> Iterator[str]:
+    def stream(self, prompt: Prompt, max_tokens: int) -> Generator[str]:
         """Pieces of the reply, a token each. Raises NotesError where the model fails."""
         ...
 
@@ -89,7 +89,7 @@ class GPT4AllEngine:
         if path.name == DEFAULT_LANGUAGE_MODEL and sha256(path) != LANGUAGE_MODEL_SHA256:
             raise NotesError(f"the language model {path} is damaged: run `askmynotes models install`")
 
-    def stream(self, prompt: Prompt, max_tokens: int) -> Iterator[str]:
+    def stream(self, prompt: Prompt, max_tokens: int) -> Generator[str]:
         pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
         stop = threading.Event()
 

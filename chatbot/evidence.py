@@ -153,7 +153,7 @@ class Evidence:
 def gather(question: str, store: Store) -> Evidence:
     """Search, read the best sections whole, and score each of their units."""
     hits = store.search(question, CONSIDERED)
-    by_section = {}
+    by_section: dict[tuple[str, tuple[str, ...]], Hit] = {}
     for hit in hits:
         by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
     sections = [replace(hit, chunk=store.around(hit.chunk)) for hit in list(by_section.values())[:READ]]

@@ -1,7 +1,7 @@
 """Answers in the terminal: streamed, with their sources, one at a time or as a conversation."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import closing
 
 import click
@@ -12,7 +12,7 @@ _HELP = """Ask in your own words. /sources shows the passages behind the last an
 Ctrl-C stops an answer, Ctrl-D leaves."""
 
 
-def show(answers: Iterator[Answer]) -> Answer:
+def show(answers: Generator[Answer]) -> Answer:
     """Print an answer as it grows; returns its last state."""
     shown = ""
     for answer in answers:  # noqa: B007  the last one is the result

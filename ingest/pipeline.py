@@ -73,9 +73,8 @@ def ingest(
 
 def _known_root(path: Path, store: Store) -> Path:
     root = Path(os.path.abspath(path.expanduser()))
-    if root.exists() or any(
-        Path(source).is_relative_to(root) for source in (d.source for d, _, _ in store.documents())
-    ):
+    indexed = (Path(document.source) for document, _, _ in store.documents())
+    if root.exists() or any(source.is_relative_to(root) for source in indexed):
         return root
     raise NotesError(f"{path}: no such file or folder")
 

@@ -65,8 +65,8 @@ TEXT_WEIGHT = 1.0
 #: What FTS5's bm25() (k1 = 1.2) tends to for one term as it fills a passage, over the term's rarity.
 _BM25_CEILING = 2.2
 
-_CHUNK_COLUMNS = """chunks.id, chunks.vector_id, heading_path, first_line, last_line, chunks.text, chunks.url, links, tags,
-    documents.source, documents.title, documents.kind"""
+_CHUNK_COLUMNS = """chunks.id, chunks.vector_id, heading_path, first_line, last_line, chunks.text, chunks.url, links,
+    tags, documents.source, documents.title, documents.kind"""
 
 
 class Catalogue:

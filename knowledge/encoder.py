@@ -14,6 +14,7 @@ from knowledge.errors import NotesError
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
     from sentence_transformers import SentenceTransformer
 
 ONNX_FILE = "encoder.onnx"
@@ -178,7 +179,7 @@ def build_onnx(folder: Path) -> float:
     return difference
 
 
-def _pooled(reference: "SentenceTransformer"):  # type: ignore[no-untyped-def]
+def _pooled(reference: "SentenceTransformer") -> "torch.nn.Module":
     """The transformer with the mean pooling and normalising that sentence-transformers does behind it."""
     import torch
 
@@ -187,7 +188,7 @@ def _pooled(reference: "SentenceTransformer"):  # type: ignore[no-untyped-def]
             super().__init__()
             self.bert = reference[0].auto_model
 
-        def forward(self, input_ids, attention_mask):  # type: ignore[no-untyped-def]
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             states = self.bert(
                 input_ids=input_ids, attention_mask=attention_mask, token_type_ids=torch.zeros_like(input_ids)
             ).last_hidden_state

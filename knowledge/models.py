@@ -96,7 +96,7 @@ def default_embedding_model(models: Path) -> InstalledModel:
 
 def default_language_model(models: Path) -> InstalledModel:
     path = models / DEFAULT_LANGUAGE_MODEL
-    problem = "not installed"
+    problem: str | None = "not installed"
     if path.is_file():
         problem = None if sha256(path) == LANGUAGE_MODEL_SHA256 else "damaged: its checksum is wrong"
     return InstalledModel(DEFAULT_LANGUAGE_MODEL, "language", path, _size(path), problem)

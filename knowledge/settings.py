@@ -5,6 +5,7 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from knowledge.errors import NotesError
 
@@ -45,14 +46,14 @@ def load_settings(home: Path | None = None) -> Settings:
     return Settings(home=home, **_read_config(home / "config.toml"))
 
 
-def _read_config(path: Path) -> dict[str, object]:
+def _read_config(path: Path) -> dict[str, Any]:
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise NotesError(f"{path}: cannot be read as TOML ({error}): mend or remove the file") from error
-    known = {field.name: field.type for field in dataclasses.fields(Settings) if field.name != "home"}
+    known: dict[str, Any] = {field.name: field.type for field in dataclasses.fields(Settings) if field.name != "home"}
     for key, value in values.items():
         if key not in known:
             raise NotesError(f"{path}: unknown setting {key!r}; known are {', '.join(known)}")

@@ -90,7 +90,7 @@ class Store:
             far = vectors.similarities(vector, sorted(others))
         rows = self._catalogue.chunk_ids_of_vectors([*ranked, *far])
         chunks = self._catalogue.chunks(chunk_id for ids in rows.values() for chunk_id in ids)
-        hits = []
+        hits: list[Hit] = []
         for vector_id, cosine in (*near, *far.items()):
             for chunk in (chunks[row] for row in rows.get(vector_id, ()) if row in chunks):
                 rank = len(hits) + 1 if vector_id in ranked else None
@@ -112,7 +112,7 @@ class Store:
         return self._catalogue.chunks_of(source)
 
     def around(self, chunk: Chunk) -> Chunk:
-        """The section that a chunk was cut from, or, of a very long one, the chunk with its neighbours, as one chunk."""
+        """The section that a chunk was cut from, as one chunk; of a very long one, the chunk with its neighbours."""
         parts = [part for part in self._catalogue.chunks_of(chunk.source) if part.heading_path == chunk.heading_path]
         index = parts.index(chunk) if chunk in parts else 0
         near = parts[max(0, index - NEIGHBOURS) : index + NEIGHBOURS + 1] or [chunk]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from knowledge.errors import NotesError
 
@@ -31,7 +31,7 @@ class Vectors:
         try:
             # _env_file: Chroma would otherwise take settings from a .env file in the working directory
             settings = Settings(_env_file=None, anonymized_telemetry=False, allow_reset=False)  # type: ignore[call-arg]
-            self._client = chromadb.PersistentClient(str(self._folder), settings=settings)
+            self._client: Any = chromadb.PersistentClient(str(self._folder), settings=settings)
             self._collection = self._client.get_or_create_collection(
                 self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
             )
@@ -71,12 +71,12 @@ class Vectors:
 
     def nearest(self, vector: "np.ndarray", limit: int) -> list[tuple[str, float]]:
         """Ids and cosines of the vectors nearest to `vector`, best first."""
-        found = self._collection.query(query_embeddings=[vector], n_results=limit, include=["distances"])
+        found: Any = self._collection.query(query_embeddings=[vector], n_results=limit, include=["distances"])
         return [(key, 1.0 - distance) for key, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     def similarities(self, vector: "np.ndarray", ids: list[str]) -> dict[str, float]:
         """Cosines of stored unit vectors to `vector`, by id."""
-        found = self._collection.get(ids=ids, include=["embeddings"]) if ids else {"ids": [], "embeddings": []}
+        found: Any = self._collection.get(ids=ids, include=["embeddings"]) if ids else {"ids": [], "embeddings": []}
         return {key: float(row @ vector) for key, row in zip(found["ids"], found["embeddings"], strict=True)}
 
     def drop_others(self) -> None:
