@@ -112,6 +112,10 @@ class Answer:
     def links(self) -> list[dict[str, object]]:
         return [{"text": part.text, "url": part.url, "n": part.n} for part in self.parts if part.kind == "link"]
 
+    def ended(self, reason: str) -> "Answer":
+        """The answer as far as it came, with the reason why it goes no further."""
+        return replace(self, state="done", parts=(*self.parts, Part("note", reason)))
+
     def as_dict(self) -> dict[str, object]:
         return {
             "question": self.question,
@@ -183,6 +187,15 @@ class Assistant:
                 yield answer
         yield clock.done(answer)
 
+    def warm_up(self) -> None:
+        """Load what the first question would otherwise wait for. What is missing is told when it is asked for."""
+        try:
+            self._intent("hello")
+            gather("hello", self._store)
+            self._load_engine()
+        except NotesError:
+            pass
+
     # -- routing ----------------------------------------------------------------------------------------------------
 
     def _intent(self, question: str) -> str | None:
@@ -237,7 +250,7 @@ class Assistant:
                             support = supporting(sentence, answer.question, chosen)
                             if support and draft.say(sentence, support.unit):
                                 draft.answer = replace(draft.answer, engine=engine.name)
-                                yield draft.answer
+                            yield draft.answer
             except NotesError as error:
                 problem = str(error)
         clock.mark("first_token")
@@ -262,26 +275,28 @@ class Assistant:
     def _sentences(
         self, engine: Engine, question: str, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock"
     ) -> Generator[str]:
-        """The sentences of the model's reply, each as soon as it is complete; the reply ends at its first line."""
+        """The sentences of the model's reply, each as soon as it is complete, and empty ones in between, so that the
+        reader can leave at any token. The reply ends at its first line."""
         prompt = build_prompt(question, chosen, engine.prompt_bytes)
         text = ""
         completion = 0
         with closing(engine.stream(prompt, MAX_REPLY_TOKENS)) as pieces:
             for piece in pieces:
-                clock.mark("first_token")
-                completion += 1
-                draft.answer = replace(draft.answer, tokens={"prompt": engine.prompt_tokens, "completion": completion})
+                if piece:
+                    clock.mark("first_token")
+                    completion += 1
+                    tokens = {"prompt": engine.prompt_tokens, "completion": completion}
+                    draft.answer = replace(draft.answer, tokens=tokens)
                 text = (text + piece).lstrip()
                 line, ended, _ = text.partition("\n")
-                *complete, rest = [line[start:end] for start, end in sentence_spans(line)] or [""]
-                if complete:
-                    yield from complete
-                    text = rest
+                spans = sentence_spans(line)
                 if ended:
-                    yield rest
+                    yield from (line[start:end] for start, end in spans)
                     return
-        if text.strip():
-            yield text.strip()
+                yield from (line[start:end] for start, end in spans[:-1])
+                text = line[spans[-1][0] :] if spans else ""
+                yield ""
+        yield text.strip()
 
 
 def build_prompt(question: str, chosen: Sequence[Scored], most_bytes: int) -> Prompt:

@@ -41,7 +41,8 @@ class Engine(Protocol):
     prompt_tokens: int
 
     def stream(self, prompt: Prompt, max_tokens: int) -> Generator[str]:
-        """Pieces of the reply, a token each. Raises NotesError where the model fails."""
+        """Pieces of the reply, a token each, and an empty one whenever nothing came for a tenth of a second, so that
+        a reader can leave while the model reads the prompt. Raises NotesError where the model fails."""
         ...
 
 
@@ -104,7 +105,7 @@ class GPT4AllEngine:
             worker = threading.Thread(target=write, name="gpt4all", daemon=True)
             worker.start()
             try:
-                while (piece := pieces.get()) is not None:
+                while (piece := _next(pieces)) is not None:
                     if isinstance(piece, BaseException):
                         raise NotesError(f"the language model failed: {piece}") from piece
                     yield piece
@@ -151,6 +152,13 @@ class GPT4AllEngine:
             text, "%1%2", lambda token, piece: True, n_predict=0, reset_context=True, special=True, **options
         )
         self._prefix = (system, self._model.context.n_past)
+
+
+def _next(pieces: "queue.SimpleQueue[str | BaseException | None]") -> str | BaseException | None:
+    try:
+        return pieces.get(timeout=0.1)
+    except queue.Empty:
+        return ""
 
 
 def _load(path: Path, context_tokens: int) -> "LLModel":

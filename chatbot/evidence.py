@@ -65,7 +65,8 @@ def units(chunk: Chunk) -> list[Unit]:
 
 def plain(text: str) -> str:
     """A unit as a sentence of its own: no list mark, no emphasis, no hard line breaks, on one line."""
-    text = _ITEM.sub("", text, count=1)
+    if mark := _ITEM.match(text):
+        text = text[mark.end() :]
     text = _LINE_BREAK.sub("", text).rstrip("\\ ")
     if _TABLE_ROW.match(text):
         text = " · ".join(cell.strip() for cell in text.strip().strip("|").split("|"))
@@ -202,8 +203,8 @@ def _overlap(weights: dict[str, float], unit: Unit) -> float:
 #: A section with no more than so many words is quoted whole: it is a note already.
 _SHORT_SECTION = 80
 #: How good a unit must be, as a share of the best one's score, to be quoted beside it.
-_BESIDE_BEST = 0.7
-_MOST_UNITS = 5
+_BESIDE_BEST = 0.5
+_MOST_UNITS = 4
 _MOST_ITEMS = 12
 
 
@@ -218,17 +219,20 @@ def choose(evidence: Evidence) -> list[Scored]:
     ranked = sorted(beside, key=lambda item: -item.score)
     if sum(len(words(item.unit.text)) for item in beside) <= _SHORT_SECTION:
         return ranked
-    best = ranked[0]
-    chosen = [best, *(item for item in _list_around(best, beside) if item is not best)]
-    good = [item for item in ranked[:_MOST_UNITS] if item.score >= _BESIDE_BEST * best.score]
-    return chosen + [item for item in good if item not in chosen]
+    good = [item for item in ranked[:_MOST_UNITS] if item.score >= _BESIDE_BEST * ranked[0].score]
+    chosen: dict[Scored, None] = {}
+    for item in good:
+        # an item by itself may be the answer; only the best one brings its whole list along
+        in_list = _list_around(item, beside) if item is ranked[0] or _introduces(item) else []
+        chosen |= dict.fromkeys([item, *in_list])
+    return list(chosen)[:_MOST_ITEMS]
 
 
-def _list_around(best: Scored, beside: Sequence[Scored]) -> list[Scored]:
+def _list_around(item: Scored, beside: Sequence[Scored]) -> list[Scored]:
     """The list that a unit introduces or is an item of, with its introduction; nothing where there is none."""
-    index = beside.index(best)
-    kinds = [item.unit.kind for item in beside]
-    if kinds[index] != "item" and not _introduces(best):
+    index = beside.index(item)
+    kinds = [other.unit.kind for other in beside]
+    if kinds[index] != "item" and not _introduces(item):
         return []
     first = index
     while first > 0 and kinds[first] == "item":
@@ -237,7 +241,7 @@ def _list_around(best: Scored, beside: Sequence[Scored]) -> list[Scored]:
     while last < len(beside) and kinds[last] == "item":
         last += 1
     start = first if kinds[first] == "item" or _introduces(beside[first]) else first + 1
-    return list(beside[start:last][:_MOST_ITEMS])
+    return list(beside[start:last])
 
 
 def _introduces(item: Scored) -> bool:

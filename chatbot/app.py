@@ -1,0 +1,202 @@
+"""The chat page: a conversation beside the passages that its answers rest on."""
+
+import socket
+import threading
+from collections.abc import Callable, Generator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from chatbot.answer import Answer, Assistant
+from chatbot.render import answer_html, question_html, sources_html
+from knowledge.errors import NotesError
+from knowledge.store import Store
+
+CSS = Path(__file__).with_name("page.css")
+TITLE = "Ask my notes"
+
+# A citation brings its passage into view. One listener on the document: it outlives every redraw of the page.
+_SCRIPT = """<script>
+document.addEventListener("click", (event) => {
+  const cite = event.target.closest && event.target.closest("a.cite");
+  if (!cite) return;
+  event.preventDefault();
+  const passage = document.getElementById(cite.getAttribute("href").split("#").pop());
+  if (!passage) return;
+  passage.closest("details").open = true;
+  document.querySelectorAll("#sources article.shown").forEach((other) => other.classList.remove("shown"));
+  passage.classList.add("shown");
+  passage.scrollIntoView({ behavior: "smooth", block: "nearest" });
+  passage.focus({ preventScroll: true });
+}, true);
+</script>"""
+
+# the system's own fonts: nothing to fetch, and letters people are used to
+_FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
+_MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
+_EXAMPLES = 4
+_READY = gr.update(submit_btn=True, stop_btn=False)
+_AT_ONCE = 8  # conversations; the engine takes one at a time, searches need not wait
+
+
+def create(assistant: Assistant, store: Store) -> gr.Blocks:
+    """The page, to be mounted in a server."""
+    with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        turns = gr.State([])
+        masthead = gr.HTML(elem_id="masthead")
+        with gr.Row():
+            with gr.Column(scale=3, min_width=320):
+                conversation = gr.Chatbot(
+                    elem_id="conversation",
+                    show_label=False,
+                    buttons=["copy"],
+                    feedback_options=None,
+                    latex_delimiters=[],
+                    layout="bubble",
+                    placeholder="Ask in your own words. Every answer quotes your notes.",
+                )
+                box = gr.Textbox(
+                    elem_id="question",
+                    show_label=False,
+                    placeholder="Ask your notes …",
+                    submit_btn=True,
+                    stop_btn=False,
+                    autofocus=True,
+                    max_length=2000,
+                    html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
+                )
+                new = gr.Button("New conversation", size="sm", variant="secondary", elem_id="new")
+            with gr.Column(scale=2, min_width=320):
+                sources = gr.HTML(sources_html([]), elem_id="sources")
+
+        def respond(question: str, turns: list[Answer]) -> Generator[tuple[Any, ...], None, None]:
+            if not question.strip():
+                yield (gr.skip(),) * 4
+                return
+            yield gr.update(value="", submit_btn=False, stop_btn=True), *[gr.skip()] * 3
+            shown = None
+            for answer in _answers(assistant, question, len(turns)):
+                # what looks the same is not sent again; the empty yields let Stop end the work at any token
+                if (looks := (answer.state, answer.text)) == shown:
+                    yield (gr.skip(),) * 4
+                    continue
+                shown = looks
+                yield gr.skip(), *_drawn([*turns, answer])
+            yield gr.update(submit_btn=True, stop_btn=False), *[gr.skip()] * 3
+
+        outputs = [box, conversation, sources, turns]
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        asking = {**quiet, "fn": respond, "inputs": [box, turns], "outputs": outputs, "concurrency_limit": _AT_ONCE}
+        asked = [box.submit(**asking), conversation.example_select(_picked, None, box, **quiet).then(**asking)]
+        box.stop(_stopped, turns, outputs, cancels=asked, **quiet)
+        new.click(lambda: (_READY, *_drawn([])), None, outputs, cancels=asked, **quiet)
+        page.load(lambda: _opened(store), None, [masthead, conversation], **quiet)
+    return page
+
+
+def _answers(assistant: Assistant, question: str, turn: int) -> Generator[Answer, None, None]:
+    """The answer as it grows; a failure is told in its place."""
+    answer = Answer(question)
+    try:
+        with closing(assistant.stream(question, turn)) as answers:
+            for answer in answers:  # noqa: B007  the last one is kept for the case of a failure
+                yield answer
+    except NotesError as error:
+        yield answer.ended(str(error))
+
+
+def _drawn(turns: list[Answer]) -> tuple[list[dict[str, str]], str, list[Answer]]:
+    """The conversation and its sources as they are shown, and the turns themselves."""
+    messages = []
+    for turn, answer in enumerate(turns):
+        messages.append({"role": "user", "content": question_html(answer.question)})
+        messages.append({"role": "assistant", "content": answer_html(answer, turn)})
+    return messages, sources_html(turns), turns
+
+
+def _picked(event: gr.SelectData) -> str:
+    return event.value["text"]
+
+
+def _stopped(turns: list[Answer]) -> tuple[Any, ...]:
+    """The answer that was under way ends where it is."""
+    if turns and turns[-1].state != "done":
+        turns = [*turns[:-1], turns[-1].ended("Stopped.")]
+    return _READY, *_drawn(turns)
+
+
+def _opened(store: Store) -> tuple[str, Any]:
+    documents, chunks = store.counts()
+    held = f"{chunks} passages from {documents} documents" if chunks else "nothing is indexed yet"
+    masthead = f"<h1>{TITLE}</h1><p>{held} · everything stays on this computer</p>"
+    return masthead, gr.update(examples=[{"text": text} for text in examples(store)])
+
+
+def examples(store: Store) -> list[str]:
+    """A few questions that the index can answer, made from headings."""
+    questions = []
+    for heading in store.headings(50):
+        topic = heading.split(":")[0].strip()
+        if 3 <= len(topic) <= 60:
+            questions.append(topic if topic.endswith("?") else f"What do my notes say about {topic}?")
+    step = max(1, len(questions) // _EXAMPLES)
+    return questions[::step][:_EXAMPLES]
+
+
+# -- serving -----------------------------------------------------------------------------------------------------------
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(assistant: Assistant, store: Store, host: str, port: int, say: Callable[[str], None]) -> None:
+    """Serve the page until Ctrl-C. Raises NotesError for an address of another machine or a port that is taken."""
+    import uvicorn
+
+    listener = _listen(host, port)
+    app = application(assistant, store)
+    threading.Thread(target=assistant.warm_up, daemon=True, name="warm-up").start()
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    shown = f"[{host}]" if ":" in host else host
+    say(f"{TITLE}: http://{shown}:{port}  (Ctrl-C stops it)")
+    with listener:
+        server.run(sockets=[listener])
+
+
+def application(assistant: Assistant, store: Store) -> Any:
+    """The web application: the page at `/`, answered to this machine's own names only (no DNS rebinding)."""
+    from fastapi import FastAPI
+    from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "["])
+    return gr.mount_gradio_app(
+        app,
+        create(assistant, store),
+        path="/",
+        theme=gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONT, font_mono=_MONO),
+        css_paths=[CSS],
+        head=_SCRIPT,
+        footer_links=[],
+        show_error=False,
+        run_history=False,
+        enable_monitoring=False,
+        ssr_mode=False,
+        pwa=False,
+        mcp_server=False,
+        max_file_size=0,
+    )
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    if host not in _LOOPBACK:
+        raise NotesError(f"{host}: the page has no login, so it is served to this machine only: use --host 127.0.0.1")
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise NotesError(f"port {port} cannot be used ({error.strerror}): choose another with --port") from error
+    return listener

@@ -1,0 +1,117 @@
+"""Answers and passages as HTML for the page.
+
+Notes are hostile until shown otherwise: every word of theirs is escaped, no markup of theirs becomes an image, and
+only web addresses become links. Code and emphasis in answers are rendered by markdown-it with raw HTML off.
+"""
+
+from collections.abc import Sequence
+from functools import cache
+from html import escape
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from chatbot.answer import Answer, Citation, Part
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+
+_STATES = {"searching": "Searching your notes …", "reading": "Reading …", "writing": "Writing …"}
+_NOTHING_YET = '<p class="empty">The passages behind an answer appear here.</p>'
+
+
+def answer_html(answer: Answer, turn: int) -> str:
+    """An answer, complete or growing, for the conversation. On one line: the page's Markdown would break it up."""
+    pieces = []
+    in_list = False
+    for part in answer.parts:
+        item = part.kind in ("quote", "link")
+        if item != in_list:
+            pieces.append("<ul>" if item else "</ul>")
+            in_list = item
+        pieces.append(_part_html(part, turn))
+    if in_list:
+        pieces.append("</ul>")
+    if answer.state in _STATES:
+        pieces.append(f'<p class="state">{_STATES[answer.state]}</p>')
+    elif answer.route == "notes":
+        seconds = answer.timings_ms.get("total", 0) / 1000
+        who = "quoted from your notes" if answer.engine == "extract" else f"answered by {escape(answer.engine)}"
+        pieces.append(f'<p class="foot">{who} in {seconds:.1f} s</p>')
+    return f'<div class="answer">{"".join(pieces)}</div>'.replace("\n", "&#10;")
+
+
+def question_html(question: str) -> str:
+    return f"<p>{escape(question)}</p>".replace("\n", "<br>")
+
+
+def sources_html(turns: Sequence[Answer]) -> str:
+    """The passages behind every answer of a conversation, the latest first and open."""
+    sections = []
+    for turn in range(len(turns) - 1, -1, -1):
+        answer = turns[turn]
+        if answer.citations:
+            passages = "".join(_passage_html(citation, turn) for citation in answer.citations)
+            is_open = " open" if not sections else ""
+            sections.append(f"<details{is_open}><summary>{escape(answer.question)}</summary>{passages}</details>")
+    return "<h2>Sources</h2>" + ("".join(sections) or _NOTHING_YET)
+
+
+def _part_html(part: Part, turn: int) -> str:
+    number = _cite_html(turn, part.n) if part.n else ""
+    if part.kind == "code":
+        return _markdown().render(part.text) + f"<p>{number}</p>"
+    if part.kind == "link":
+        return f"<li>{_link_html(part.text, part.url)}{number}</li>"
+    text = _markdown().renderInline(part.text)
+    if part.kind == "quote":
+        return f"<li>{text}{number}</li>"
+    return f'<p class="{"said" if part.kind == "say" else "foot"}">{text}{number}</p>'
+
+
+def _cite_html(turn: int, n: int) -> str:
+    return f'<a class="cite" href="#passage-{turn}-{n}" title="Show passage {n}">[{n}]</a>'
+
+
+def _passage_html(citation: Citation, turn: int) -> str:
+    chunk = citation.chunk
+    first, last = citation.lines
+    lines = f"line {first}" if first == last else f"lines {first}–{last}"
+    links = "".join(f"<li>{_link_html(link.text or link.url, link.url)}</li>" for link in chunk.links if link.url)
+    return (
+        f'<article id="passage-{turn}-{citation.n}" tabindex="-1">'
+        f"<h3>[{citation.n}] {escape(chunk.heading)}</h3>"
+        f'<div class="place">{escape(chunk.source)}, {lines}</div>'
+        f'<div class="passage" dir="auto">{_marked(citation)}</div>'
+        + (f'<ul class="links">{links}</ul>' if links else "")
+        + "</article>"
+    )
+
+
+def _marked(citation: Citation) -> str:
+    """The passage with the cited words marked."""
+    text = citation.chunk.text
+    pieces = []
+    position = 0
+    for start, end in citation.spans:
+        start = max(start, position)
+        pieces += [escape(text[position:start]), f"<mark>{escape(text[start:end])}</mark>" if start < end else ""]
+        position = max(position, end)
+    return "".join((*pieces, escape(text[position:])))
+
+
+def _link_html(text: str, url: str) -> str:
+    """A link for a web address; for any other kind only its words."""
+    try:
+        is_web = urlsplit(url).scheme in ("http", "https")
+    except ValueError:
+        is_web = False
+    if not is_web:
+        return escape(f"{text} ({url})" if url != text else text)
+    return f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>'
+
+
+@cache
+def _markdown() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+
+    return MarkdownIt("commonmark", {"html": False}).disable(["image", "html_inline", "html_block", "autolink"])
