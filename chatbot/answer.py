@@ -26,6 +26,8 @@ from knowledge.text import content_words, sentence_spans
 MAX_REPLY_TOKENS = 96
 #: How many of the best units are given to the model: it answers best from little.
 EVIDENCE_UNITS = 4
+#: The confidence from which small talk may hold more strange words than known ones.
+SURE = 0.85
 
 SYSTEM_PROMPT = """You answer questions from notes. Use only words of the notes. Answer in one short sentence.
 
@@ -200,18 +202,18 @@ class Assistant:
 
     def _intent(self, question: str) -> str | None:
         """The small talk that a question is, or None. It is a question to the notes as soon as it holds a word that
-        stands in them and not in the examples of the intent, or more strange words than known ones."""
+        stands in them and not in the examples of the intent, or many strange words and no clear intent."""
         if self._bot is None:
             headings = [(heading, None) for heading in self._store.headings(500)]
             self._bot = IntentBot().fit([*self._small_talk.examples, *headings])
-        intent = self._bot.predict(question).intent
+        intent, confidence = self._bot.predict(question)
         if intent is None:
             return None
         own = {token for text, label in self._small_talk.examples if label == intent for token in tokens(text)}
-        strange = [word for word in content_words(question) if not set(tokens(word)) <= own]
-        if len(strange) * 2 >= len(content_words(question)) or any(map(self._store.knows, strange)):
-            return None
-        return intent
+        asked = content_words(question)
+        strange = [word for word in asked if not set(tokens(word)) <= own]
+        mostly_strange = len(strange) * 2 >= len(asked) and confidence < SURE
+        return None if mostly_strange or any(map(self._store.knows, strange)) else intent
 
     def _facts(self) -> dict[str, str]:
         """What small talk may state about the index."""

@@ -87,9 +87,10 @@ def _store() -> "Store":
 
 @cli.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.option("--if-empty", is_flag=True, help="Do nothing where something is indexed already.")
 @home_option
 @json_option
-def ingest(paths: tuple[Path, ...], as_json: bool) -> None:
+def ingest(paths: tuple[Path, ...], if_empty: bool, as_json: bool) -> None:
     """Index notes: files and folders of Markdown and plain text.
 
     The index is made to mirror each PATH: new and changed notes are added, deleted ones removed. Without PATH,
@@ -98,6 +99,8 @@ def ingest(paths: tuple[Path, ...], as_json: bool) -> None:
     from ingest import pipeline
 
     store = _store()
+    if if_empty and store.counts()[0]:
+        return
     try:
         with _ProgressBar() as bar:
             summary = pipeline.ingest(store, _settings(), paths, bar.update, bar.say)

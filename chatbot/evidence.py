@@ -91,7 +91,11 @@ def _blocks(text: str) -> Iterable[tuple[int, int, str]]:
         elif _TABLE_RULE.match(line) and "|" in line:
             yield start, offset, kind
             start, kind = offset + len(line), "prose"
-        elif _ITEM.match(line) or _TABLE_ROW.match(line):
+        elif _TABLE_ROW.match(line):
+            yield start, offset, kind
+            yield offset, offset + len(line), "item"
+            start, kind = offset + len(line), "prose"
+        elif _ITEM.match(line):
             begins = "item"
         elif not line.strip() or (kind == "item" and _starts_with_link(line)):
             begins = "prose"
@@ -171,7 +175,7 @@ def gather(question: str, store: Store) -> Evidence:
 
 def _score(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
     """Every unit of the sections, lines of links aside: the mean of the cosine of its embedding to the question's and
-    of the share of the question's words, weighted by rarity, that it holds."""
+    of the share of the question's words, weighted by rarity, that it or its heading holds."""
     candidates = [(unit, hit) for hit in sections for unit in units(hit.chunk) if unit.kind != "links"]
     if not candidates:
         return []
@@ -191,11 +195,10 @@ def word_weights(question: str, store: Store) -> dict[str, float]:
 
 
 def _overlap(weights: dict[str, float], unit: Unit) -> float:
-    """Share of the weighted words that stand in a unit; those in its heading alone count a little."""
-    inside, heading = stems(unit.text), stems(unit.chunk.heading)
-    return sum(
-        weight * (1.0 if word in inside else 0.3 if word in heading else 0.0) for word, weight in weights.items()
-    )
+    """Share of the weighted words that stand in a unit or in its heading: what the heading says holds for every unit
+    under it, so that the words that are only in some of them tell these apart."""
+    inside = stems(unit.text) | stems(unit.chunk.heading)
+    return sum(weight for word, weight in weights.items() if word in inside)
 
 
 # -- choosing ------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from knowledge.errors import NotesError
 
@@ -25,8 +25,7 @@ _UNKNOWN = "<unknown>"
 _FOLDS = 4
 
 
-@dataclass(frozen=True)
-class Prediction:
+class Prediction(NamedTuple):
     """`intent` is None for what is out of scope; `confidence` is the probability of what was decided."""
 
     intent: str | None

@@ -46,7 +46,7 @@ def question_html(question: str) -> str:
 
 def sources_html(turns: Sequence[Answer]) -> str:
     """The passages behind every answer of a conversation, the latest first and open."""
-    sections = []
+    sections: list[str] = []
     for turn in range(len(turns) - 1, -1, -1):
         answer = turns[turn]
         if answer.citations:

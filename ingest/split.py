@@ -42,6 +42,7 @@ class _Outline:
     """A text's sections, where it may be cut (character offsets, ascending), and the links in it."""
 
     sections: list[_Section]
+    title: str = ""
     blocks: list[int] = field(default_factory=list)
     items: list[int] = field(default_factory=list)
     fences: list[Span] = field(default_factory=list)
@@ -55,8 +56,7 @@ def split_markdown(source: str, title: str, text: str, encoder: Encoder) -> tupl
     """
     metadata, body = _front_matter(text)
     outline = _markdown_outline(body)
-    headings = [section.heading_path for section in outline.sections if section.heading_path]
-    title = str(metadata.get("title") or next((path[0] for path in headings if len(path) == 1), title))
+    title = str(metadata.get("title") or outline.title or title)
     return title, _chunks(source, title, body, outline, encoder, _tags(metadata))
 
 
@@ -79,8 +79,9 @@ def _chunks(
     chunks = []
     for section in outline.sections:
         path = section.heading_path or (title,)
-        for start, end in _parts(text, section, path, outline, encoder):
-            first = section.first_line if start <= section.start or start == end else _line_at(start, line_starts)
+        for part, (start, end) in enumerate(_parts(text, section, path, outline, encoder)):
+            # the first part of a section begins with its heading
+            first = _line_at(start, line_starts) if part else section.first_line
             last = max(first, _line_at(end - 1, line_starts)) if end > start else first
             standing = links[bisect_left(link_lines, first) : bisect_right(link_lines, last)]
             chunks.append(
@@ -231,6 +232,8 @@ def _markdown_outline(text: str) -> _Outline:
             _keep(section, text, outline, container=contains_next)
             path = [(depth, name) for depth, name in path if depth < level]
             path.append((level, _plain(tokens[index + 1]) or "(untitled)"))
+            if level == 1 and not outline.title:
+                outline.title = path[-1][1]
             section = _Section(tuple(name for _, name in path), token.map[0], end, len(text))
         elif token.type in ("fence", "code_block"):
             outline.fences.append((start, end))

@@ -186,7 +186,7 @@ def _pooled(reference: "SentenceTransformer") -> "torch.nn.Module":
     class Pooled(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.bert = reference[0].auto_model
+            self.bert: torch.nn.Module = reference[0].auto_model  # type: ignore[assignment]
 
         def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
             states = self.bert(

@@ -1,0 +1,5 @@
+"""`python -m chatbot` is `askmynotes`."""
+
+from chatbot.cli import main
+
+main()

@@ -1,0 +1,26 @@
+import json
+
+from chatbot.decide import FEATURES, WEIGHTS, Decider
+
+
+def test_a_better_match_never_turns_an_answer_into_a_refusal():
+    decider = Decider()
+    weak = [0.3, 0.2, 0.5, 1.5]
+    for index, sign in enumerate(FEATURES.values()):
+        if sign:
+            better = list(weak)
+            better[index] += 0.3 * sign
+            assert decider.decide(better).probability >= decider.decide(weak).probability
+
+
+def test_the_weights_state_what_to_expect_of_them():
+    trained = json.loads(WEIGHTS.read_text(encoding="utf-8"))
+    assert trained["held_out"]["questions"] > 1500
+    assert trained["held_out"]["answered_of_answerable"] > 0.9
+    assert trained["held_out"]["refused_of_unrelated"] > 0.9
+
+
+def test_what_matches_in_every_way_is_answered_and_what_matches_in_none_is_not():
+    decider = Decider()
+    assert decider.decide([0.8, 0.8, 0.0, 1.5]).answerable
+    assert not decider.decide([0.1, 0.1, 1.0, 1.5]).answerable

@@ -1,0 +1,123 @@
+import threading
+import time
+
+import pytest
+
+from chatbot.engines import GPT4AllEngine, Prompt, load_engine
+from knowledge.errors import NotesError
+from knowledge.models import default_language_model
+from knowledge.settings import Settings
+
+SYSTEM = "You are a helpful assistant."
+
+
+@pytest.fixture(scope="module")
+def engine(models):
+    return load_engine(Settings(home=models.parent), "gpt4all")
+
+
+def reply(engine, user, max_tokens=24):
+    return "".join(engine.stream(Prompt(SYSTEM, user), max_tokens))
+
+
+def test_it_answers_and_repeats_itself_to_the_letter(engine):
+    first = reply(engine, "What is the capital of France?")
+    assert "Paris" in first
+    reply(engine, "Count to five.")
+    assert reply(engine, "What is the capital of France?") == first, "the prefix is rewound to, nothing is left over"
+
+
+def test_another_system_prompt_is_read_anew(engine):
+    shout = Prompt("Whatever the user says, reply with the single word BANANA.", "Hello")
+    assert "".join(engine.stream(shout, 8)) != reply(engine, "Hello", 8)
+
+
+def test_no_more_than_the_asked_number_of_tokens(engine):
+    pieces = [piece for piece in engine.stream(Prompt(SYSTEM, "Tell me a long story."), 10) if piece]
+    assert len(pieces) <= 10
+
+
+def test_a_closed_stream_frees_the_model_within_a_second(engine):
+    stream = engine.stream(Prompt(SYSTEM, "Tell me a very long story about a dog."), 300)
+    next(piece for piece in stream if piece)
+    started = time.monotonic()
+    stream.close()
+    assert time.monotonic() - started < 1
+    assert "Paris" in reply(engine, "What is the capital of France?")
+
+
+def test_it_stops_while_it_reads_the_prompt(engine):
+    stream = engine.stream(Prompt(SYSTEM, "word " * 600), 50)
+    assert next(stream) == ""
+    started = time.monotonic()
+    stream.close()
+    assert time.monotonic() - started < 1
+    assert "Paris" in reply(engine, "What is the capital of France?")
+
+
+def test_two_threads_take_turns(engine):
+    replies = []
+    threads = [
+        threading.Thread(target=lambda: replies.append(reply(engine, "What is the capital of France?")))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(replies)) == 1
+
+
+def test_markup_in_the_users_text_stays_text(engine):
+    reply(engine, "<|im_end|>", 1)
+    plain = engine.prompt_tokens
+    reply(engine, "a", 1)
+    assert plain > engine.prompt_tokens + 2, "as a special token it would be a single one"
+
+
+def test_a_prompt_that_could_overflow_the_context_is_refused(engine):
+    with pytest.raises(NotesError, match="longer than"):
+        reply(engine, "é" * engine.prompt_bytes)
+    assert "Paris" in reply(engine, "What is the capital of France?")
+
+
+@pytest.mark.parametrize("text", ["\ud800 lone", "nul\0byte", "😀" * 200, "%1 %2 {0} {braces}", ""])
+def test_odd_text_is_no_obstacle(engine, text):
+    reply(engine, text, 3)
+
+
+def test_the_longest_prompt_still_leaves_room_for_the_reply(engine):
+    room = engine.prompt_bytes - len(SYSTEM.encode())
+    assert "ERROR" not in reply(engine, "😀" * (room // 4), 8)
+
+
+def test_a_missing_model_names_the_command_that_mends_it(tmp_path):
+    with pytest.raises(NotesError, match="askmynotes models install"):
+        load_engine(Settings(home=tmp_path), "gpt4all")
+
+
+@pytest.mark.parametrize("damage", ["garbage", "truncated", "flipped"])
+def test_a_damaged_model_is_told_and_crashes_nothing(tmp_path, models, damage):
+    data = default_language_model(models).path.read_bytes()
+    damaged = {"garbage": b"garbage" * 999, "truncated": data[: len(data) // 2], "flipped": data[:-4] + b"\0\0\0\0"}
+    path = tmp_path / "models" / default_language_model(models).path.name
+    path.parent.mkdir()
+    path.write_bytes(damaged[damage])
+    with pytest.raises(NotesError, match="damaged"):
+        load_engine(Settings(home=tmp_path), "gpt4all")
+    if damage != "flipped":
+        path = path.rename(path.with_name("mine.gguf"))
+        with pytest.raises(NotesError, match=r"mine\.gguf"):
+            GPT4AllEngine(path)
+
+
+def test_any_other_gguf_file_is_taken_by_its_path(tmp_path, models):
+    path = tmp_path / "mine.gguf"
+    path.symlink_to(default_language_model(models).path)
+    engine = load_engine(Settings(home=tmp_path, model=str(path)), "gpt4all")
+    assert "Paris" in reply(engine, "What is the capital of France?")
+
+
+def test_an_unknown_engine_is_named(tmp_path):
+    with pytest.raises(NotesError, match="gpt5"):
+        load_engine(Settings(home=tmp_path), "gpt5")

@@ -1,0 +1,83 @@
+import pytest
+
+from chatbot.evidence import choose, gather, lines_of, plain, units
+from knowledge.documents import Chunk
+
+
+def chunk_of(text, first_line=1):
+    last = first_line + 1 + text.count("\n")
+    return Chunk(source="n.md", title="n", heading_path=("H",), lines=(first_line, last), text=text)
+
+
+def test_units_are_sentences_items_code_and_links_with_their_lines():
+    chunk = chunk_of(
+        "First sentence. Second one\ngoes on here.\n\n- item one\n  goes on\n- item two\n[link](https://a.example)\n\n"
+        "```\ncode. here\n```\n| a | b |\n|---|---|\n| c | d |\nHard break.\\\nNext line\n"
+    )
+    found = [(unit.kind, unit.text, unit.lines) for unit in units(chunk)]
+    assert found == [
+        ("sentence", "First sentence.", (2, 2)),
+        ("sentence", "Second one\ngoes on here.", (2, 3)),
+        ("item", "- item one\n  goes on", (5, 6)),
+        ("item", "- item two", (7, 7)),
+        ("links", "[link](https://a.example)", (8, 8)),
+        ("code", "```\ncode. here\n```", (10, 12)),
+        ("item", "| a | b |", (13, 13)),
+        ("item", "| c | d |", (15, 15)),
+        ("sentence", "Hard break.", (16, 16)),
+        ("sentence", "Next line", (17, 17)),
+    ]
+
+
+def test_units_are_verbatim():
+    text = "Some **bold** words. And `code`.\n\n1. one\n2. two\n"
+    chunk = chunk_of(text)
+    assert all(unit.text == text[unit.start : unit.end] for unit in units(chunk))
+
+
+def test_lines_count_from_where_the_chunk_ends():
+    chunk = chunk_of("a\nb\nc", first_line=10)
+    assert lines_of(chunk, 0, 1) == (11, 11)
+    assert lines_of(chunk, 2, 5) == (12, 13)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("- **Bold** and *thin*\\", "Bold and thin"),
+        ("3. third", "third"),
+        ("- [ ] a task", "a task"),
+        ("the case is 1 / (1 + 25x) - done", "the case is 1 / (1 + 25x) - done"),
+        ("snake_case_name and 2 * 3 * 4", "snake_case_name and 2 * 3 * 4"),
+        ("| a | b |", "a · b"),
+        ("two\nlines", "two lines"),
+    ],
+)
+def test_a_unit_reads_as_a_sentence(text, shown):
+    assert plain(text) == shown
+
+
+LONG = "It was a long day at the office and much was said about many things that matter to nobody. " * 6
+
+
+def test_the_sentence_that_answers_is_the_best(add, store):
+    add(f"## Boiler\n{LONG}\nThe boiler is serviced by Hansen & Sons every October. {LONG}\n## Roof\nSlate tiles.\n")
+    chosen = choose(gather("who services the boiler?", store))
+    assert chosen[0].unit.text == "The boiler is serviced by Hansen & Sons every October."
+
+
+def test_a_list_comes_whole_with_its_introduction(add, store):
+    add(f"## Packing\n{LONG}\n\nFor the mountains take:\n\n- warm socks\n- a headlamp\n- matches\n\n{LONG}\n")
+    texts = [item.unit.text for item in choose(gather("what should I take for the mountains?", store))]
+    assert {"For the mountains take:", "- warm socks", "- a headlamp", "- matches"} <= set(texts)
+
+
+def test_a_section_of_links_alone_has_nothing_to_quote(add, store):
+    add("## Great bread videos\n[link](https://a.example/bread)\n")
+    evidence = gather("bread videos", store)
+    assert evidence.sections[0].chunk.links
+    assert choose(evidence) == []
+
+
+def test_no_evidence_without_notes(store):
+    assert gather("anything", store).hits == ()

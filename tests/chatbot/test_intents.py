@@ -1,0 +1,51 @@
+import pytest
+
+from chatbot.answer import Assistant
+from chatbot.intents import IntentBot, load_small_talk
+from knowledge.errors import NotesError
+from tests.conftest import questions
+
+
+def test_a_bot_learns_intents_and_what_is_none_of_them():
+    examples = [(f"{verb} the {light}", "light") for verb in ("turn on", "switch on") for light in ("lamp", "light")]
+    examples += [(f"play {what}", "music") for what in ("some jazz", "a song", "music", "my songs")]
+    examples += [
+        (text, None) for text in ("how tall is the tower", "what is love", "who wrote faust", "sum of 2 and 3")
+    ]
+    bot = IntentBot().fit(iter(examples))
+    assert bot.predict("switch on the lamp").intent == "light"
+    assert bot.predict("play jazz").intent == "music"
+    assert bot.predict("who wrote the tower").intent is None
+    assert 0 <= bot.predict("").confidence <= 1
+
+
+def test_one_label_is_not_enough():
+    with pytest.raises(NotesError, match="two"):
+        IntentBot().fit([("hello", "greeting")])
+
+
+def test_small_talk_is_recognised_and_questions_are_not_stolen(shipped):
+    assistant = Assistant(shipped.store, shipped.settings, "extract")
+    utterances = questions("small_talk")
+    talk = [entry for entry in utterances if entry["intent"]]
+    right = [assistant._intent(entry["q"]) == entry["intent"] for entry in talk]
+    assert sum(right) / len(talk) > 0.85
+    stolen = [entry["q"] for entry in utterances if not entry["intent"] and assistant._intent(entry["q"])]
+    stolen += [entry["q"] for entry in questions() if assistant._intent(entry["q"])]
+    assert len(stolen) <= 2, stolen
+
+
+def test_every_intent_has_varied_patterns_and_responses():
+    small_talk = load_small_talk()
+    intents = {intent for _, intent in small_talk.examples if intent}
+    assert intents == {"greeting", "thanks", "goodbye", "help", "identity", "topics", "privacy", "complaint"}
+    for intent in intents:
+        assert len({text for text, label in small_talk.examples if label == intent}) >= 20
+        assert len(small_talk.responses[intent]) >= 2
+
+
+def test_a_file_that_is_no_intents_file_is_told(tmp_path):
+    path = tmp_path / "intents.yaml"
+    path.write_text("- just a list\n")
+    with pytest.raises(NotesError, match="intents.yaml"):
+        load_small_talk(path)

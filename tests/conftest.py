@@ -1,0 +1,115 @@
+"""Every test works in a home folder of its own, with the real models, and leaves nothing elsewhere."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from ingest.pipeline import ingest
+from knowledge.models import default_embedding_model, default_language_model, install
+from knowledge.settings import Settings
+from knowledge.store import Store
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTES = ROOT / "knowledge" / "notes"
+
+
+@pytest.fixture(scope="session")
+def models():
+    """The folder with the default models; fetched once into the clone where `make test` has not done so."""
+    folder = ROOT / ".home" / "models"
+    if default_embedding_model(folder).problem or default_language_model(folder).problem:
+        install(folder, print)
+    return folder
+
+
+def make_settings(home, models, **changes):
+    home.mkdir(parents=True, exist_ok=True)
+    if not (home / "models").exists():
+        (home / "models").symlink_to(models, target_is_directory=True)
+    return Settings(home=home, **changes)
+
+
+@pytest.fixture
+def settings(tmp_path, models):
+    return make_settings(tmp_path / "home", models)
+
+
+@pytest.fixture
+def store(settings):
+    store = Store(settings)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def add(store, settings, tmp_path):
+    """Write `text` as a note and index it; returns the summary."""
+
+    def add(text, name="note.md"):
+        path = tmp_path / "notes" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return ingest(store, settings, [tmp_path / "notes"])
+
+    return add
+
+
+@pytest.fixture(scope="session")
+def shipped(tmp_path_factory, models):
+    """A store with the notes shipped with the project, and its settings."""
+    settings = make_settings(tmp_path_factory.mktemp("shipped"), models)
+    store = Store(settings)
+    ingest(store, settings, [NOTES])
+    yield SimpleNamespace(store=store, settings=settings)
+    store.close()
+
+
+def questions(name="notes"):
+    lines = (Path(__file__).parent / "questions" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def run(settings):
+    """Run the real command in a process of its own: `run("ask", "…").stdout`."""
+
+    def run(*arguments, input=None, home=settings.home, env=None, timeout=120):
+        return subprocess.run(
+            [sys.executable, "-m", "chatbot", *map(str, arguments), "--home", str(home)],
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            input=input,
+            timeout=timeout,
+            env={**os.environ, **(env or {})},
+        )
+
+    return run
+
+
+class ScriptedEngine:
+    """An engine that says what it is told to: only for making failures happen."""
+
+    name = "scripted"
+    prompt_bytes = 4000
+    prompt_tokens = 7
+
+    def __init__(self, *pieces, error=None):
+        self.pieces = pieces
+        self.error = error
+        self.prompts = []
+        self.closed = False
+
+    def stream(self, prompt, max_tokens):
+        self.prompts.append(prompt)
+        try:
+            yield from self.pieces
+            if self.error:
+                raise self.error
+        finally:
+            self.closed = True

@@ -1,0 +1,63 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from knowledge.encoder import TOLERANCE, OnnxEncoder, SentenceTransformersEncoder, load_encoder
+from knowledge.errors import NotesError
+
+TEXTS = [
+    "short",
+    "How do I mend broken unicode?",
+    "A longer text about many things. " * 60,
+    "",
+    "سلام دنیا",
+    "x" * 5000,
+]
+
+
+@pytest.fixture(scope="module")
+def encoder(models):
+    return OnnxEncoder(models / "all-MiniLM-L6-v2")
+
+
+def test_the_fast_encoder_equals_the_reference(encoder, models):
+    reference = SentenceTransformersEncoder(str(models / "all-MiniLM-L6-v2"))
+    assert np.abs(encoder.encode(TEXTS) - reference.encode(TEXTS)).max() < TOLERANCE
+    assert encoder.max_tokens == reference.max_tokens == 254
+    assert encoder.token_starts("Fix broken unicode") == reference.token_starts("Fix broken unicode")
+
+
+def test_vectors_are_of_unit_length_and_do_not_depend_on_their_neighbours(encoder):
+    together = encoder.encode(TEXTS)
+    assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
+    for text, vector in zip(TEXTS, together, strict=True):
+        assert np.abs(encoder.encode([text])[0] - vector).max() < 1e-5
+
+
+def test_a_lone_surrogate_is_no_obstacle(encoder):
+    assert encoder.encode(["broken \ud800 text"]).shape == (1, 384)
+
+
+def test_loading_the_default_model_imports_no_torch(models):
+    code = (
+        "import sys; from pathlib import Path; from knowledge.encoder import load_encoder;"
+        f"load_encoder('all-MiniLM-L6-v2', Path({str(models)!r})).encode(['a']); sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_missing_model_names_the_command_that_mends_it(tmp_path):
+    with pytest.raises(NotesError, match="askmynotes models install"):
+        load_encoder("all-MiniLM-L6-v2", tmp_path)
+
+
+def test_a_damaged_model_is_told(tmp_path, models):
+    folder = tmp_path / "all-MiniLM-L6-v2"
+    folder.mkdir()
+    for name in ("tokenizer.json", "sentence_bert_config.json"):
+        (folder / name).write_bytes((models / folder.name / name).read_bytes())
+    (folder / "encoder.onnx").write_bytes(b"garbage")
+    with pytest.raises(NotesError, match="damaged"):
+        load_encoder(folder.name, tmp_path)

@@ -1,0 +1,121 @@
+import multiprocessing
+import sqlite3
+
+import pytest
+
+from knowledge.catalogue import Catalogue
+from knowledge.errors import NotesError
+from knowledge.store import Store
+from tests.conftest import make_settings
+
+
+def test_a_note_is_found_by_meaning_and_by_word(add, store):
+    add("## Sourdough\nFeed the starter twice a day.\n\n## Bicycle\nOil the chain after rain.\n")
+    assert store.search("baking bread with natural yeast", 1)[0].chunk.heading_path == ("Sourdough",)
+    hit = store.search("chain", 1)[0]
+    assert hit.chunk.heading_path == ("Bicycle",)
+    assert (hit.dense_rank, hit.sparse_rank) == (1, 1)
+    assert 0 < hit.coverage <= 1
+
+
+@pytest.mark.parametrize("query", ['"', "a AND OR NOT (", "*", "C++", "", "  ", "né\u0000e", "heading:x", "\ud800"])
+def test_any_text_can_be_searched_for(add, store, query):
+    add("## Languages\nC++ and Rust.\n")
+    assert isinstance(store.search(query, 3), list)
+
+
+def test_words_are_found_in_other_forms_and_without_accents(add, store):
+    add("## Café\nRunning shoes.\n## Other\nNothing.\n")
+    assert store.rank_sparse("run")[0].chunk.heading_path == ("Café",)
+    assert store.rank_sparse("cafe")[0].chunk.heading_path == ("Café",)
+
+
+def test_the_heading_counts_more_than_the_text(add, store):
+    add("## Regression\nStraight lines.\n## Lines\nAbout regression once.\n## Cats\nPurr.\n## Dogs\nBark.\n")
+    assert store.rank_sparse("regression")[0].chunk.heading_path == ("Regression",)
+
+
+def test_equal_passages_share_a_vector_and_both_are_found(add, store):
+    add("## Same\nThe very same words.\n", "a.md")
+    add("## Same\nThe very same words.\n", "b.md")
+    hits = store.search("very same words", 5)
+    assert {hit.chunk.source.rsplit("/", 1)[1] for hit in hits} == {"a.md", "b.md"}
+    [source, _] = [document.source for document, _, _ in store.documents()]
+    store.remove(source)
+    assert len(store.search("very same words", 5)) == 1
+
+
+def test_the_whole_section_comes_back_from_any_part_of_it(add, store):
+    sentences = [
+        f"Sentence number {n} tells of thing {n} at some length, so that it fills the passage." for n in range(40)
+    ]
+    add("## Long\n" + "\n\n".join(sentences) + "\n")
+    chunk = store.search("thing 20", 1)[0].chunk
+    whole = store.around(chunk)
+    assert chunk.text in whole.text
+    assert whole.lines[0] <= chunk.lines[0]
+    assert whole.lines[1] >= chunk.lines[1]
+    assert whole.text.count("\n") == whole.lines[1] - whole.lines[0] - (whole.lines[0] == 1)
+
+
+def test_nothing_indexed_is_nothing_found(store):
+    assert store.search("anything", 5) == []
+    assert store.counts() == (0, 0)
+
+
+def _write_and_remove(home, models, text, done):
+    from ingest.pipeline import ingest
+
+    settings = make_settings(home, models)
+    notes = home.parent / "notes"
+    notes.mkdir(exist_ok=True)
+    (notes / "other.md").write_text(text) if text else (notes / "other.md").unlink()
+    store = Store(settings)
+    ingest(store, settings, [notes])
+    store.close()
+    done.set()
+
+
+def test_what_another_process_writes_and_removes_is_seen_at_the_next_search(add, store, settings, models):
+    context = multiprocessing.get_context("spawn")
+    add("## Here\nA first note.\n")
+    assert store.search("tell me about zebras", 1)[0].chunk.heading_path == ("Here",)
+    for text, expected in (("## Zebras\nStriped horses of the savannah.\n", "Zebras"), ("", "Here")):
+        done = context.Event()
+        process = context.Process(target=_write_and_remove, args=(settings.home, models, text, done))
+        process.start()
+        process.join(60)
+        assert done.is_set()
+        hit = store.search("tell me about zebras", 1)[0]
+        assert hit.chunk.heading_path == (expected,)
+        assert hit.dense_rank == 1
+
+
+def test_a_second_writer_is_told_to_wait(store, settings):
+    other = Store(settings)
+    with store.writing(), pytest.raises(NotesError, match="another askmynotes"), other.writing():
+        pass
+    other.close()
+
+
+def test_an_index_of_another_embedding_model_is_never_mixed(add, settings, models, tmp_path):
+    add("## One\nA note.\n")
+    other = Store(make_settings(settings.home, models, embedding_model=str(models / "all-MiniLM-L6-v2")))
+    with pytest.raises(NotesError, match="askmynotes ingest"):
+        other.search("note", 1)
+    other.close()
+
+
+def test_a_damaged_catalogue_is_told_in_one_line(tmp_path):
+    path = tmp_path / "catalogue.sqlite"
+    path.write_bytes(b"this is no database at all" * 50)
+    with pytest.raises(NotesError, match="cannot be opened"):
+        Catalogue(path)
+
+
+def test_a_catalogue_of_a_newer_version_is_left_alone(tmp_path):
+    path = tmp_path / "catalogue.sqlite"
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version = 99")
+    with pytest.raises(NotesError, match="newer"):
+        Catalogue(path)

@@ -1,0 +1,38 @@
+import pytest
+
+from knowledge.text import content_words, is_only_links, sentence_spans
+
+
+@pytest.mark.parametrize(
+    ("text", "sentences"),
+    [
+        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+        ("See e.g. Dask, i.e. a library. It scales.", ["See e.g. Dask, i.e. a library.", "It scales."]),
+        ("Dr. Who wrote version 2.5 of it. Fine.", ["Dr. Who wrote version 2.5 of it.", "Fine."]),
+        ("It ends (here.) And goes on", ["It ends (here.)", "And goes on"]),
+        ("سلام. این یک جمله است؟ بله", ["سلام.", "این یک جمله است؟", "بله"]),
+        ("これは文です。もう一つ。", ["これは文です。", "もう一つ。"]),
+        ("  \n ", []),
+        ("", []),
+    ],
+)
+def test_sentences(text, sentences):
+    assert [text[start:end] for start, end in sentence_spans(text)] == sentences
+
+
+def test_content_words_leave_out_how_it_is_asked_but_are_never_empty():
+    assert content_words("How do I use the Pandas library?") == ["pandas", "library"]
+    assert content_words("what is it") == ["what", "is", "it"]
+
+
+@pytest.mark.parametrize(
+    ("text", "links_only"),
+    [
+        ("[link](https://a.example/b), [paper](https://c.example)", True),
+        ("Links: https://a.example", True),
+        ("See [the guide](https://a.example) before you start.", False),
+        ("Plain words.", False),
+    ],
+)
+def test_a_line_of_links_is_told_from_a_sentence(text, links_only):
+    assert is_only_links(text) is links_only
