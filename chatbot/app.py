@@ -157,7 +157,7 @@ def serve(assistant: Assistant, store: Store, host: str, port: int, say: Callabl
     listener = _listen(host, port)
     app = application(assistant, store)
     threading.Thread(target=assistant.warm_up, daemon=True, name="warm-up").start()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     shown = f"[{host}]" if ":" in host else host
     say(f"{TITLE}: http://{shown}:{port}  (Ctrl-C stops it)")
     with listener:
@@ -196,6 +196,7 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(128)  # from here on a browser waits instead of being refused
     except OSError as error:
         listener.close()
         raise NotesError(f"port {port} cannot be used ({error.strerror}): choose another with --port") from error

@@ -1,0 +1,68 @@
+"""Finding the right section: dense, full-text and fused rankings over the same questions."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from knowledge.documents import Hit
+from knowledge.store import Store
+
+DEPTH = 10
+
+
+@dataclass(frozen=True)
+class Row:
+    """Shares of the questions whose section stands first, or among three, and the mean reciprocal rank to ten."""
+
+    name: str
+    hit_at_1: float
+    hit_at_3: float
+    mrr: float
+
+    def __str__(self) -> str:
+        return f"{self.name:22} hit@1 {self.hit_at_1:.3f}  hit@3 {self.hit_at_3:.3f}  MRR@10 {self.mrr:.3f}"
+
+
+def compare(store: Store, questions: Sequence[dict]) -> list[Row]:
+    """One row a ranking; the last is the fusion that hybrid retrieval usually starts from, for comparison."""
+    rankings: dict[str, Callable[[str], list[Hit]]] = {
+        "dense": store.rank_dense,
+        "full-text": store.rank_sparse,
+        "fused": lambda query: store.search(query, 4 * DEPTH),
+        "fused by rank (RRF 60)": lambda query: reciprocal_rank_fusion(
+            store.rank_dense(query), store.rank_sparse(query)
+        ),
+    }
+    return [_measure(name, rank, questions) for name, rank in rankings.items()]
+
+
+def _measure(name: str, rank: Callable[[str], list[Hit]], questions: Sequence[dict]) -> Row:
+    ranks = [_rank_of(entry["section"], rank(entry["q"])) for entry in questions]
+    return Row(
+        name,
+        sum(rank == 1 for rank in ranks) / len(ranks),
+        sum(rank is not None and rank <= 3 for rank in ranks) / len(ranks),
+        sum(1 / rank for rank in ranks if rank) / len(ranks),
+    )
+
+
+def _rank_of(section: str, hits: Sequence[Hit]) -> int | None:
+    """The rank of the first hit in the wanted section (alternatives joined by `|`); parts of a section count once."""
+    wanted = {_normal(name) for name in section.split("|")}
+    headings = list(dict.fromkeys(_normal(hit.chunk.heading_path[-1]) for hit in hits))[:DEPTH]
+    return next((rank for rank, heading in enumerate(headings, start=1) if heading in wanted), None)
+
+
+def _normal(heading: str) -> str:
+    return " ".join(heading.lower().split())
+
+
+def reciprocal_rank_fusion(dense: Sequence[Hit], sparse: Sequence[Hit], k: int = 60) -> list[Hit]:
+    """Cormack, Clarke and Büttcher, SIGIR 2009: the baseline of hybrid retrieval."""
+    scores: dict[tuple[str, tuple[int, int]], float] = {}
+    hits: dict[tuple[str, tuple[int, int]], Hit] = {}
+    for ranking in (dense, sparse):
+        for rank, hit in enumerate(ranking, start=1):
+            key = (hit.chunk.source, hit.chunk.lines)
+            hits[key] = hit
+            scores[key] = scores.get(key, 0) + 1 / (k + rank)
+    return [hits[key] for key in sorted(scores, key=lambda key: -scores[key])]

@@ -1,0 +1,223 @@
+"""The page as a person meets it: a real server, a real Chromium, the real model."""
+
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from ingest.pipeline import ingest
+from knowledge.store import Store
+from tests.conftest import NOTES, ROOT, make_settings
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: sudo apt-get install chromium"),
+]
+
+DESKTOP = {"width": 1280, "height": 860}
+PHONE = {"width": 390, "height": 844}
+
+
+class Server:
+    def __init__(self, settings, *options):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "chatbot", "serve", "--port", str(port), "--home", str(settings.home)]
+        self.settings = settings
+        self.url = f"http://127.0.0.1:{port}/"
+        self.process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self.url.rstrip("/") in self.process.stdout.readline()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory, models):
+    settings = make_settings(tmp_path_factory.mktemp("served"), models)
+    store = Store(settings)
+    ingest(store, settings, [NOTES])
+    store.close()
+    server = Server(settings)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    # background-networking: Chromium's own, which has nothing to do with the page
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, server):
+    contexts = []
+
+    def open_page(viewport=DESKTOP, scheme="light", url=server.url):
+        context = browser.new_context(viewport=viewport, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        page.outside = []
+        page.errors = []
+        page.on("request", lambda request: _is_local(request.url) or page.outside.append(request.url))
+        page.on("pageerror", lambda error: page.errors.append(str(error)))
+        page.goto(url)
+        page.wait_for_selector("#question textarea")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def _is_local(url):
+    return url.startswith(("http://127.0.0.1:", "ws://127.0.0.1:", "data:", "blob:"))
+
+
+def ask(page, question):
+    box = page.locator("#question textarea")
+    box.fill(question)
+    box.press("Enter")
+
+
+def finished(page, answers):
+    page.wait_for_function(
+        "n => document.querySelectorAll('#conversation .answer').length === n"
+        " && !document.querySelector('#conversation .answer .state')",
+        arg=answers,
+    )
+    return page.locator("#conversation .answer").last.inner_text()
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_question_is_answered_and_its_citation_opens_the_passage(open_page, viewport, scheme):
+    page = open_page(viewport, scheme)
+    ask(page, "Which package finds drift in a deployed model?")
+    page.wait_for_selector("#conversation .answer .state")
+    assert "NannyML" in finished(page, 1)
+
+    page.locator("#conversation a.cite").last.click()
+    passage = page.locator("#sources article.shown")
+    passage.wait_for()
+    page.wait_for_timeout(800)  # the page scrolls smoothly
+    top = passage.bounding_box()["y"]
+    assert -50 <= top < viewport["height"]
+    assert "NannyML" in passage.locator("mark").all_inner_texts().__str__()
+    assert "mlops.md, line" in passage.inner_text()
+    assert passage.locator(".links a").count() >= 1
+
+    dark = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every(v => v < 90)")
+    assert dark == (scheme == "dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+    assert page.outside == []
+    assert page.errors == []
+
+
+def test_a_second_citation_leads_to_its_own_turn(open_page):
+    page = open_page()
+    ask(page, "Which package finds drift in a deployed model?")
+    finished(page, 1)
+    ask(page, "How does the Runge phenomenon come about?")
+    finished(page, 2)
+    page.locator("#conversation .answer").first.locator("a.cite").first.click()
+    page.locator("#sources article.shown").wait_for()
+    assert "drift" in page.locator("#sources article.shown").inner_text().lower()
+
+
+def test_an_answer_can_be_stopped_and_the_next_one_comes(open_page):
+    page = open_page()
+    seen = False
+    for _ in range(5):  # the model is quick: another try where it was done before the click
+        ask(page, "What should I ask myself before I choose a machine learning method, in every detail?")
+        stop = page.locator("#question button").filter(has_not=page.locator(".submit-button")).last
+        page.wait_for_selector("#conversation .answer .state")
+        stop.click()
+        page.wait_for_timeout(1000)
+        assert page.locator("#conversation .answer .state").count() == 0, "an answer is still under way"
+        if "Stopped." in page.locator("#conversation .answer").last.inner_text():
+            seen = True
+            break
+    assert seen
+    count = page.locator("#conversation .answer").count()
+    ask(page, "hello")
+    assert "Stopped" not in finished(page, count + 1)
+
+
+def test_the_examples_come_from_the_index_and_can_be_asked(open_page):
+    page = open_page()
+    examples = page.locator("#conversation button.example")
+    examples.first.wait_for()
+    text = examples.first.inner_text()
+    examples.first.click()
+    finished(page, 1)
+    assert text in page.locator("#conversation").inner_text()
+    page.locator("#new").click()
+    page.wait_for_function("!document.querySelector('#conversation .answer')")
+    assert "appear here" in page.locator("#sources").inner_text()
+
+
+def test_a_note_added_or_removed_by_another_process_is_seen_by_the_next_question(open_page, server, tmp_path, run):
+    page = open_page()
+    question = "How many zebras live in the Zanzibar enclosure?"
+    ask(page, question)
+    assert "do not answer" in finished(page, 1)
+    note = tmp_path / "zoo" / "zoo.md"
+    note.parent.mkdir()
+    note.write_text("## Zebras in the Zanzibar enclosure\nFourteen zebras live in the Zanzibar enclosure.\n")
+    assert run("ingest", note.parent, home=server.settings.home).returncode == 0
+    ask(page, question)
+    assert "Fourteen zebras" in finished(page, 2)
+    note.unlink()
+    assert run("ingest", note.parent, home=server.settings.home).returncode == 0
+    ask(page, question)
+    assert "Fourteen" not in finished(page, 3)
+
+
+def test_hostile_notes_load_and_run_nothing(open_page, tmp_path, models):
+    settings = make_settings(tmp_path / "hostile", models)
+    note = tmp_path / "notes" / '"><img src=x onerror=window.hacked=1>.md'
+    note.parent.mkdir()
+    note.write_text(
+        "## Attack plan <img src=x onerror=window.hacked=1>\n"
+        "The attack plan says ![x](http://evil.example/?q=1) and <script>window.hacked=1</script>.\n\n"
+        "- attack plan <img src=http://evil.example/2.png onerror=window.hacked=1>\n"
+        "- attack plan [click](javascript:window.hacked=1) <svg onload=window.hacked=1>\n"
+        "- attack plan ![x][1] <details open ontoggle=window.hacked=1>\n\n[1]: http://evil.example/3.png\n"
+    )
+    store = Store(settings)
+    ingest(store, settings, [note.parent])
+    store.close()
+    server = Server(settings, "--engine", "extract")
+    try:
+        page = open_page(url=server.url)
+        ask(page, "what does the attack plan say?")
+        assert "attack plan" in finished(page, 1)
+        time.sleep(1)
+        assert page.evaluate("window.hacked") is None
+        assert page.outside == []
+        assert page.locator("#conversation .answer img, #sources img, #sources script").count() == 0
+    finally:
+        server.stop()
+
+
+def test_another_name_for_this_machine_is_not_answered(server):
+    import http.client
+
+    connection = http.client.HTTPConnection("127.0.0.1", int(server.url.rsplit(":", 1)[1].strip("/")), timeout=30)
+    connection.request("GET", "/", headers={"Host": "evil.example"})
+    assert connection.getresponse().status == 400

