@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from chatbot.decide import Decider, features
 from chatbot.engines import Engine, Prompt, load_engine
-from chatbot.evidence import Evidence, Scored, Unit, choose, gather, lines_of, plain
+from chatbot.evidence import Evidence, Scored, Unit, choose, enumeration, gather, lines_of, plain
 from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
 from knowledge.documents import Chunk, Hit, Link
@@ -77,7 +77,7 @@ class Citation:
 class Part:
     """A piece of the answer as it is laid out: what it says, and the number of the passage that it comes from."""
 
-    kind: str  # "say": the direct answer | "quote" | "code" | "link" | "note": about the answer itself
+    kind: str  # "say" and "item": the direct answer | "quote" | "code" | "link" | "note": about the answer itself
     text: str
     n: int | None = None
     url: str = ""
@@ -108,7 +108,7 @@ class Answer:
     @property
     def short_answer(self) -> str:
         """The direct answer alone, without citation numbers."""
-        return "\n".join(part.text for part in self.parts if part.kind == "say")
+        return "\n".join(part.text for part in self.parts if part.kind in ("say", "item"))
 
     @property
     def links(self) -> list[dict[str, object]]:
@@ -136,7 +136,7 @@ class Answer:
 
 def _as_markdown(part: Part) -> str:
     number = f" [{part.n}]" if part.n else ""
-    if part.kind == "quote":
+    if part.kind in ("item", "quote"):
         return f"- {part.text}{number}"
     if part.kind == "code":
         return f"{part.text}\n{number.strip()}"
@@ -243,18 +243,12 @@ class Assistant:
         """The answer as it grows: what the model says and the notes support, the notes' own words, their links."""
         chosen = choose(evidence)
         draft = _Draft(replace(answer, state="writing"))
+        for item in enumeration(chosen):
+            draft.list(item.unit)
+            yield draft.answer
         problem = ""
-        if chosen:
-            try:
-                if engine := self._load_engine():
-                    with closing(self._sentences(engine, answer.question, chosen, draft, clock)) as sentences:
-                        for sentence in map(plain, sentences):
-                            support = supporting(sentence, answer.question, chosen)
-                            if support and draft.say(sentence, support.unit):
-                                draft.answer = replace(draft.answer, engine=engine.name)
-                            yield draft.answer
-            except NotesError as error:
-                problem = str(error)
+        if chosen and not draft.answer.parts:
+            problem = yield from self._say(chosen, draft, clock)
         clock.mark("first_token")
         if chosen and not draft.answer.parts:
             draft.say(plain(chosen[0].unit.text), chosen[0].unit)
@@ -266,6 +260,21 @@ class Assistant:
         if problem:
             draft.add(Part("note", f"Quoted from your notes without a language model: {problem}."))
         yield draft.answer
+
+    def _say(self, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock") -> Generator[Answer, None, str]:
+        """Add the model's sentences that the notes support; returns why there are no more, if that is a failure."""
+        question = draft.answer.question
+        try:
+            if engine := self._load_engine():
+                with closing(self._sentences(engine, question, chosen, draft, clock)) as sentences:
+                    for sentence in map(plain, sentences):
+                        support = supporting(sentence, question, chosen)
+                        if support and draft.say(sentence, support.unit):
+                            draft.answer = replace(draft.answer, engine=engine.name)
+                        yield draft.answer
+        except NotesError as error:
+            return str(error)
+        return ""
 
     def _load_engine(self) -> Engine | None:
         """The engine, loaded on first use; None where notes are only quoted. Raises NotesError if it cannot load."""
@@ -342,6 +351,11 @@ class _Draft:
             return False
         self.add(Part("say", sentence, self._cite(unit.chunk, unit.start, unit.end)))
         return True
+
+    def list(self, unit: Unit) -> None:
+        """Add an item of a list that is the direct answer, or its introduction."""
+        kind = "item" if unit.kind == "item" else "say"
+        self.add(Part(kind, plain(unit.text), self._cite(unit.chunk, unit.start, unit.end)))
 
     def quote(self, unit: Unit) -> bool:
         """Add the notes' own words; False where the direct answer is the same words."""

@@ -209,6 +209,8 @@ _SHORT_SECTION = 80
 _BESIDE_BEST = 0.5
 _MOST_UNITS = 4
 _MOST_ITEMS = 12
+#: How much better than the next an item must be to answer by itself.
+_STANDS_OUT = 1.2
 
 
 def choose(evidence: Evidence) -> list[Scored]:
@@ -245,6 +247,16 @@ def _list_around(item: Scored, beside: Sequence[Scored]) -> list[Scored]:
         last += 1
     start = first if kinds[first] == "item" or _introduces(beside[first]) else first + 1
     return list(beside[start:last])
+
+
+def enumeration(chosen: Sequence[Scored]) -> list[Scored]:
+    """The list that answers as a whole, in reading order, with its introduction; none where one unit stands out."""
+    listed = _list_around(chosen[0], sorted(chosen, key=lambda item: item.unit.start)) if chosen else []
+    others = [item.score for item in listed if item.unit.kind == "item" and item is not chosen[0]]
+    stands_out = chosen[0].unit.kind == "item" and chosen[0].score > _STANDS_OUT * max(others, default=0.0)
+    if len(others) < 2 or stands_out:
+        return []
+    return listed
 
 
 def _introduces(item: Scored) -> bool:

@@ -24,7 +24,7 @@ def answer_html(answer: Answer, turn: int) -> str:
     pieces = []
     in_list = False
     for part in answer.parts:
-        item = part.kind in ("quote", "link")
+        item = part.kind in ("item", "quote", "link")
         if item != in_list:
             pieces.append("<ul>" if item else "</ul>")
             in_list = item
@@ -63,6 +63,8 @@ def _part_html(part: Part, turn: int) -> str:
     if part.kind == "link":
         return f"<li>{_link_html(part.text, part.url)}{number}</li>"
     text = _markdown().renderInline(part.text)
+    if part.kind == "item":
+        return f'<li class="said">{text}{number}</li>'
     if part.kind == "quote":
         return f"<li>{text}{number}</li>"
     return f'<p class="{"said" if part.kind == "say" else "foot"}">{text}{number}</p>'

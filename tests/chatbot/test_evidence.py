@@ -1,6 +1,6 @@
 import pytest
 
-from chatbot.evidence import choose, gather, lines_of, plain, units
+from chatbot.evidence import choose, enumeration, gather, lines_of, plain, units
 from knowledge.documents import Chunk
 
 
@@ -70,6 +70,16 @@ def test_a_list_comes_whole_with_its_introduction(add, store):
     add(f"## Packing\n{LONG}\n\nFor the mountains take:\n\n- warm socks\n- a headlamp\n- matches\n\n{LONG}\n")
     texts = [item.unit.text for item in choose(gather("what should I take for the mountains?", store))]
     assert {"For the mountains take:", "- warm socks", "- a headlamp", "- matches"} <= set(texts)
+
+
+def test_a_list_answers_as_a_whole_unless_one_item_stands_out(add, store):
+    kinds = "- covariate: inputs move\n- prior: target moves\n- concept: relation\n"
+    add(f"## Drift\n{LONG}\n\nThe kinds of drift are:\n\n{kinds}")
+    listed = enumeration(choose(gather("which kinds of drift are there?", store)))
+    assert [plain(item.unit.text) for item in listed] == [
+        "The kinds of drift are:", "covariate: inputs move", "prior: target moves", "concept: relation",
+    ]  # fmt: skip
+    assert enumeration(choose(gather("what is covariate drift in the inputs?", store))) == []
 
 
 def test_a_section_of_links_alone_has_nothing_to_quote(add, store):
