@@ -251,7 +251,9 @@ def _list_around(item: Scored, beside: Sequence[Scored]) -> list[Scored]:
 
 def enumeration(chosen: Sequence[Scored]) -> list[Scored]:
     """The list that answers as a whole, in reading order, with its introduction; none where one unit stands out."""
-    listed = _list_around(chosen[0], sorted(chosen, key=lambda item: item.unit.start)) if chosen else []
+    if not chosen:
+        return []
+    listed = _list_around(chosen[0], sorted(chosen, key=lambda item: item.unit.start))
     others = [item.score for item in listed if item.unit.kind == "item" and item is not chosen[0]]
     stands_out = chosen[0].unit.kind == "item" and chosen[0].score > _STANDS_OUT * max(others, default=0.0)
     if len(others) < 2 or stands_out:
