@@ -20,7 +20,7 @@ from knowledge.documents import Chunk, Hit, Link
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
 from knowledge.store import Store
-from knowledge.text import content_words, sentence_spans
+from knowledge.text import content_words, sentence_spans, words
 
 #: A small model repeats itself rather than say more in a longer reply.
 MAX_REPLY_TOKENS = 96
@@ -347,7 +347,7 @@ class _Draft:
 
     def say(self, sentence: str, unit: Unit) -> bool:
         """Add a sentence of the direct answer; False where it has been said."""
-        if any(part.text == sentence for part in self.answer.parts):
+        if self._holds(sentence):
             return False
         self.add(Part("say", sentence, self._cite(unit.chunk, unit.start, unit.end)))
         return True
@@ -360,11 +360,15 @@ class _Draft:
     def quote(self, unit: Unit) -> bool:
         """Add the notes' own words; False where the direct answer is the same words."""
         text = unit.text if unit.kind == "code" else plain(unit.text)
-        if any(part.text == text for part in self.answer.parts):
+        if self._holds(text):
             return False
         kind = "code" if unit.kind == "code" else "quote"
         self.add(Part(kind, text, self._cite(unit.chunk, unit.start, unit.end)))
         return True
+
+    def _holds(self, text: str) -> bool:
+        """Whether the same words stand in the answer already."""
+        return any(words(part.text) == words(text) for part in self.answer.parts)
 
     def point_from(self, chunk: Chunk) -> None:
         """Offer the links of a passage. Where nothing else was said, the passage itself is the answer."""

@@ -107,7 +107,7 @@ def ingest(paths: tuple[Path, ...], if_empty: bool, as_json: bool) -> None:
     except KeyboardInterrupt:
         click.echo("Interrupted. What is done is kept: run the same command again to go on.", err=True)
         sys.exit(INTERRUPTED)
-    for line in summary.failures:
+    for line in (*summary.failures, *summary.notes_left_out()):
         click.echo(f"skipped {line}", err=True)
     if as_json:
         _print_json(summary.counts())

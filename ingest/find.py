@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdown", ".mkd"})
-TEXT_SUFFIXES = frozenset({".txt", ".text"})
+NOTE_SUFFIXES = MARKDOWN_SUFFIXES | {".txt", ".text"}
 
 _BUILD_OUTPUT = frozenset(
     {"node_modules", "bower_components", "__pycache__", "site-packages", "build", "dist", "target", "_build", "_site"}
@@ -82,7 +82,7 @@ def _reason_to_skip_folder(path: Path) -> str | None:
 def _reason_to_skip_file(path: Path, root: Path) -> str | None:
     if path.name.startswith("."):
         return "hidden"
-    if path.suffix.lower() not in MARKDOWN_SUFFIXES | TEXT_SUFFIXES:
+    if path.suffix.lower() not in NOTE_SUFFIXES:
         return "not Markdown or plain text"
     if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
         return "link to a file outside the folder"

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from ingest.clean import clean
-from ingest.find import MARKDOWN_SUFFIXES, find
+from ingest.find import MARKDOWN_SUFFIXES, NOTE_SUFFIXES, find
 from ingest.read import decode
 from ingest.split import CHUNKING, split_markdown, split_text
 from knowledge.documents import Chunk, Document
@@ -40,6 +40,10 @@ class Summary:
     failures: list[str] = field(default_factory=list)
     #: what was passed over, with the reason
     left_out: list[tuple[Path, str]] = field(default_factory=list)
+
+    def notes_left_out(self) -> list[str]:
+        """One line for each file that looks like a note and was passed over all the same; the rest is only counted."""
+        return [f"{path}: {reason}" for path, reason in self.left_out if path.suffix.lower() in NOTE_SUFFIXES]
 
     def counts(self) -> dict[str, object]:
         """The summary as the command line's JSON."""

@@ -85,6 +85,19 @@ def test_ingest_names_what_it_cannot_read_and_goes_on(run, tmp_path):
     assert "Grüße" in run("search", "Grüße", "--json").stdout
 
 
+def test_a_note_that_is_too_large_is_named_with_the_setting_that_admits_it(run, settings, tmp_path):
+    (settings.home / "config.toml").write_text("max_file_mb = 1")
+    (tmp_path / "n").mkdir()
+    (tmp_path / "n" / "huge.txt").write_text("word " * 300_000)
+    (tmp_path / "n" / "picture.png").write_bytes(b"x")
+    result = run("ingest", tmp_path / "n")
+    assert result.returncode == 0
+    assert "huge.txt" in result.stderr
+    assert "max_file_mb" in result.stderr
+    assert "picture.png" not in result.stderr
+    assert "Left out 2" in result.stdout
+
+
 def test_an_empty_folder_is_told(run, tmp_path):
     (tmp_path / "empty").mkdir()
     result = run("ingest", tmp_path / "empty")
