@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -286,6 +287,8 @@ def _place(source: str, lines: tuple[int, int]) -> str:
 @home_option
 def serve(host: str, port: int, engine: str | None) -> None:
     """Open the chat page for a browser on this machine."""
+    # Gradio makes its folder for temporary files as soon as it is imported
+    os.environ["GRADIO_TEMP_DIR"] = str(_settings().home / "gradio")
     from chatbot import app
 
     app.serve(_assistant(engine), _store(), host, port, say=click.echo)

@@ -1,5 +1,6 @@
 """The page as a person meets it: a real server, a real Chromium, the real model."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -51,13 +52,15 @@ def server(tmp_path_factory, models):
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(tmp_path_factory):
     from playwright.sync_api import sync_playwright
 
     # background-networking: Chromium's own, which has nothing to do with the page
     flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        own = str(tmp_path_factory.mktemp("chromium"))
+        env = {**os.environ, "HOME": own, "XDG_CONFIG_HOME": own, "XDG_CACHE_HOME": own}
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags, env=env)
         yield browser
         browser.close()
 
