@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from chatbot.decide import Decider, features
 from chatbot.engines import Engine, Prompt, load_engine
-from chatbot.evidence import Evidence, Scored, Unit, choose, enumeration, gather, lines_of, plain
+from chatbot.evidence import Evidence, Scored, Unit, choose, enumeration, gather, lines_of, others, plain
 from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
 from knowledge.documents import Chunk, Hit, Link
@@ -241,7 +241,8 @@ class Assistant:
 
     def _write(self, answer: Answer, evidence: Evidence, clock: "_Clock") -> Generator[Answer]:
         """The answer as it grows: what the model says and the notes support, the notes' own words, their links."""
-        chosen = choose(evidence)
+        best = evidence.sections[0]
+        chosen = choose(best, evidence)
         draft = _Draft(replace(answer, state="writing"))
         for item in enumeration(chosen):
             draft.list(item.unit)
@@ -256,7 +257,13 @@ class Assistant:
         for item in sorted(chosen, key=_reading_order):
             if draft.quote(item.unit):
                 yield draft.answer
-        draft.point_from(evidence.sections[0].chunk)
+        draft.point_from(best.chunk)
+        yield draft.answer
+        for section in others(evidence):
+            for item in choose(section, evidence)[:1]:
+                draft.quote(item.unit)
+            draft.point_from(section.chunk)
+            yield draft.answer
         if problem:
             draft.add(Part("note", f"Quoted from your notes without a language model: {problem}."))
         yield draft.answer

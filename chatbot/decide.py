@@ -61,7 +61,7 @@ def features(question: str, evidence: Evidence, store: Store) -> list[float]:
     inside = stems(first.chunk.embedded_text)
     return [
         max(hit.similarity for hit in evidence.hits),
-        max((item.score for item in evidence.scored if item.hit is first), default=first.score),
+        max((item.score for item in evidence.scored if item.unit.chunk == first.chunk), default=first.score),
         max((weight for word, weight in weights.items() if word not in inside), default=0.0),
         math.log(1 + len(weights)),
     ]

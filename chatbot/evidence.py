@@ -139,11 +139,10 @@ _UNIT_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Scored:
-    """A unit with how well it matches the question by itself, and the section that it stands in."""
+    """A unit with how well it matches the question by itself."""
 
     unit: Unit
     score: float
-    hit: Hit
 
 
 @dataclass(frozen=True)
@@ -163,27 +162,29 @@ def gather(question: str, store: Store) -> Evidence:
         by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
     sections = [replace(hit, chunk=store.around(hit.chunk)) for hit in list(by_section.values())[:READ]]
     scored = _score(question, sections, store)
-    best_unit = {section.chunk: section.score for section in sections}
-    best_unit |= {
-        section.chunk: max(item.score for item in scored if item.hit is section)
-        for section in sections
-        if any(item.hit is section for item in scored)
-    }
-    sections.sort(key=lambda section: -(section.score + _UNIT_SHARE * best_unit[section.chunk]))
-    return Evidence(tuple(hits), tuple(sections), tuple(scored))
+    ranked = [replace(section, score=_worth(section, scored)) for section in sections]
+    ranked.sort(key=lambda section: -section.score)
+    return Evidence(tuple(hits), tuple(ranked), tuple(scored))
+
+
+def _worth(section: Hit, scored: Sequence[Scored]) -> float:
+    """A section's own score with that of its best unit."""
+    return section.score + _UNIT_SHARE * max(
+        (item.score for item in scored if item.unit.chunk == section.chunk), default=section.score
+    )
 
 
 def _score(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
     """Every unit of the sections, lines of links aside: the mean of the cosine of its embedding to the question's and
     of the share of the question's words, weighted by rarity, that it or its heading holds."""
-    candidates = [(unit, hit) for hit in sections for unit in units(hit.chunk) if unit.kind != "links"]
+    candidates = [unit for section in sections for unit in units(section.chunk) if unit.kind != "links"]
     if not candidates:
         return []
-    vectors = store.encoder.encode([question, *(plain(unit.text) for unit, _ in candidates)])
+    vectors = store.encoder.encode([question, *(plain(unit.text) for unit in candidates)])
     weights = word_weights(question, store)
     return [
-        Scored(unit, (float(cosine) + _overlap(weights, unit)) / 2, hit)
-        for (unit, hit), cosine in zip(candidates, vectors[1:] @ vectors[0], strict=True)
+        Scored(unit, (float(cosine) + _overlap(weights, unit)) / 2)
+        for unit, cosine in zip(candidates, vectors[1:] @ vectors[0], strict=True)
     ]
 
 
@@ -208,17 +209,19 @@ _SHORT_SECTION = 80
 #: How good a unit must be, as a share of the best one's score, to be quoted beside it.
 _BESIDE_BEST = 0.5
 _MOST_UNITS = 4
+#: How good another section must be, as a share of the best one's score, to be quoted too.
+_BESIDE_SECTION = 0.85
 _MOST_ITEMS = 12
 #: How much better than the next an item must be to answer by itself.
 _STANDS_OUT = 1.2
 
 
-def choose(evidence: Evidence) -> list[Scored]:
-    """The few units of the best section that answer, best first; none where the section holds only links.
+def choose(section: Hit, evidence: Evidence) -> list[Scored]:
+    """The few units of a section that answer, best first; none where it holds only links.
 
     A list is quoted with its introduction and its items, since half a list answers nothing.
     """
-    beside = [item for item in evidence.scored if item.hit is evidence.sections[0]]
+    beside = [item for item in evidence.scored if item.unit.chunk == section.chunk]
     if not beside:
         return []
     ranked = sorted(beside, key=lambda item: -item.score)
@@ -247,6 +250,12 @@ def _list_around(item: Scored, beside: Sequence[Scored]) -> list[Scored]:
         last += 1
     start = first if kinds[first] == "item" or _introduces(beside[first]) else first + 1
     return list(beside[start:last])
+
+
+def others(evidence: Evidence) -> list[Hit]:
+    """The sections that match about as well as the best one."""
+    best, *rest = evidence.sections
+    return [section for section in rest if section.score >= _BESIDE_SECTION * best.score]
 
 
 def enumeration(chosen: Sequence[Scored]) -> list[Scored]:

@@ -155,7 +155,8 @@ def test_closing_the_stream_closes_the_engine(assistant):
 def test_the_prompt_holds_little_and_fits(add, store):
     add("## Long\n" + "".join(f"Fact number {n} says something about topic {n}. " for n in range(200)) + "\n")
     question = "what is fact 7? " + "und so weiter " * 500
-    chosen = choose(gather(question, store))
+    evidence = gather(question, store)
+    chosen = choose(evidence.sections[0], evidence)
     prompt = build_prompt(question, chosen, 1500)
     assert len((prompt.system + prompt.user).encode()) <= 1500
     assert prompt.user.endswith("Answer:")

@@ -57,36 +57,41 @@ def test_a_unit_reads_as_a_sentence(text, shown):
     assert plain(text) == shown
 
 
+def best_units(question, store):
+    evidence = gather(question, store)
+    return choose(evidence.sections[0], evidence)
+
+
 LONG = "It was a long day at the office and much was said about many things that matter to nobody. " * 6
 
 
 def test_the_sentence_that_answers_is_the_best(add, store):
     add(f"## Boiler\n{LONG}\nThe boiler is serviced by Hansen & Sons every October. {LONG}\n## Roof\nSlate tiles.\n")
-    chosen = choose(gather("who services the boiler?", store))
+    chosen = best_units("who services the boiler?", store)
     assert chosen[0].unit.text == "The boiler is serviced by Hansen & Sons every October."
 
 
 def test_a_list_comes_whole_with_its_introduction(add, store):
     add(f"## Packing\n{LONG}\n\nFor the mountains take:\n\n- warm socks\n- a headlamp\n- matches\n\n{LONG}\n")
-    texts = [item.unit.text for item in choose(gather("what should I take for the mountains?", store))]
+    texts = [item.unit.text for item in best_units("what should I take for the mountains?", store)]
     assert {"For the mountains take:", "- warm socks", "- a headlamp", "- matches"} <= set(texts)
 
 
 def test_a_list_answers_as_a_whole_unless_one_item_stands_out(add, store):
     kinds = "- covariate: inputs move\n- prior: target moves\n- concept: relation\n"
     add(f"## Drift\n{LONG}\n\nThe kinds of drift are:\n\n{kinds}")
-    listed = enumeration(choose(gather("which kinds of drift are there?", store)))
+    listed = enumeration(best_units("which kinds of drift are there?", store))
     assert [plain(item.unit.text) for item in listed] == [
         "The kinds of drift are:", "covariate: inputs move", "prior: target moves", "concept: relation",
     ]  # fmt: skip
-    assert enumeration(choose(gather("what is covariate drift in the inputs?", store))) == []
+    assert enumeration(best_units("what is covariate drift in the inputs?", store)) == []
 
 
 def test_a_section_of_links_alone_has_nothing_to_quote(add, store):
     add("## Great bread videos\n[link](https://a.example/bread)\n")
     evidence = gather("bread videos", store)
     assert evidence.sections[0].chunk.links
-    assert choose(evidence) == []
+    assert choose(evidence.sections[0], evidence) == []
 
 
 def test_no_evidence_without_notes(store):
