@@ -71,27 +71,44 @@ def create(assistant: Assistant, store: Store) -> gr.Blocks:
             with gr.Column(scale=2, min_width=320):
                 sources = gr.HTML(sources_html([]), elem_id="sources")
 
-        def respond(question: str, turns: list[Answer]) -> Generator[tuple[Any, ...], None, None]:
+        # What a session asks of its answer under way, "stop" or "new". The answer itself takes it up, within a tenth
+        # of a second: cancelling from outside would race with what it sends last.
+        wishes: dict[str | None, str] = {}
+
+        def respond(question: str, turns: list[Answer], request: gr.Request) -> Generator[tuple[Any, ...], None, None]:
+            wishes.pop(request.session_hash, None)
             if not question.strip():
                 yield (gr.skip(),) * 4
                 return
             yield gr.update(value="", submit_btn=False, stop_btn=True), *[gr.skip()] * 3
             shown = None
-            for answer in _answers(assistant, question, len(turns)):
-                # what looks the same is not sent again; the empty yields let Stop end the work at any token
-                if (looks := (answer.state, answer.text)) == shown:
-                    yield (gr.skip(),) * 4
-                    continue
-                shown = looks
-                yield gr.skip(), *_drawn([*turns, answer])
-            yield gr.update(submit_btn=True, stop_btn=False), *[gr.skip()] * 3
+            with closing(_answers(assistant, question, len(turns))) as answers:
+                for answer in answers:
+                    if wish := wishes.pop(request.session_hash, None):
+                        yield _READY, *_drawn([] if wish == "new" else [*turns, answer.ended("Stopped.")])
+                        return
+                    # what looks the same is not sent again; the empty yields let a closed page end the work
+                    if (looks := (answer.state, answer.text)) == shown:
+                        yield (gr.skip(),) * 4
+                    else:
+                        shown = looks
+                        yield gr.skip(), *_drawn([*turns, answer])
+            yield _READY, *[gr.skip()] * 3
+
+        def stop(request: gr.Request) -> None:
+            wishes[request.session_hash] = "stop"
+
+        def start_over(request: gr.Request) -> tuple[Any, ...]:
+            wishes[request.session_hash] = "new"
+            return _READY, *_drawn([])
 
         outputs = [box, conversation, sources, turns]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         asking = {**quiet, "fn": respond, "inputs": [box, turns], "outputs": outputs, "concurrency_limit": _AT_ONCE}
-        asked = [box.submit(**asking), conversation.example_select(_picked, None, box, **quiet).then(**asking)]
-        box.stop(_stopped, turns, outputs, cancels=asked, **quiet)
-        new.click(lambda: (_READY, *_drawn([])), None, outputs, cancels=asked, **quiet)
+        box.submit(**asking)
+        conversation.example_select(_picked, None, box, **quiet).then(**asking)
+        box.stop(stop, None, None, queue=False, **quiet)
+        new.click(start_over, None, outputs, queue=False, **quiet)
         page.load(lambda: _opened(store), None, [masthead, conversation], **quiet)
     return page
 
@@ -118,13 +135,6 @@ def _drawn(turns: list[Answer]) -> tuple[list[dict[str, str]], str, list[Answer]
 
 def _picked(event: gr.SelectData) -> str:
     return event.value["text"]
-
-
-def _stopped(turns: list[Answer]) -> tuple[Any, ...]:
-    """The answer that was under way ends where it is."""
-    if turns and turns[-1].state != "done":
-        turns = [*turns[:-1], turns[-1].ended("Stopped.")]
-    return _READY, *_drawn(turns)
 
 
 def _opened(store: Store) -> tuple[str, Any]:

@@ -33,8 +33,8 @@ def answer_html(answer: Answer, turn: int) -> str:
         pieces.append("</ul>")
     if answer.state in _STATES:
         pieces.append(f'<p class="state">{_STATES[answer.state]}</p>')
-    elif answer.route == "notes":
-        seconds = answer.timings_ms.get("total", 0) / 1000
+    elif answer.route == "notes" and "total" in answer.timings_ms:
+        seconds = answer.timings_ms["total"] / 1000
         who = "quoted from your notes" if answer.engine == "extract" else f"answered by {escape(answer.engine)}"
         pieces.append(f'<p class="foot">{who} in {seconds:.1f} s</p>')
     return f'<div class="answer">{"".join(pieces)}</div>'.replace("\n", "&#10;")
