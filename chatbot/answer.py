@@ -244,12 +244,12 @@ class Assistant:
         best = evidence.sections[0]
         chosen = choose(best, evidence)
         draft = _Draft(replace(answer, state="writing"))
+        engine, problem = self._load_engine()
         for item in enumeration(chosen):
             draft.list(item.unit)
             yield draft.answer
-        problem = ""
-        if chosen and not draft.answer.parts:
-            problem = yield from self._say(chosen, draft, clock)
+        if engine and chosen and not draft.answer.parts:
+            problem = yield from self._say(engine, chosen, draft, clock)
         clock.mark("first_token")
         if chosen and not draft.answer.parts:
             draft.say(plain(chosen[0].unit.text), chosen[0].unit)
@@ -268,27 +268,31 @@ class Assistant:
             draft.add(Part("note", f"Quoted from your notes without a language model: {problem}."))
         yield draft.answer
 
-    def _say(self, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock") -> Generator[Answer, None, str]:
+    def _say(
+        self, engine: Engine, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock"
+    ) -> Generator[Answer, None, str]:
         """Add the model's sentences that the notes support; returns why there are no more, if that is a failure."""
         question = draft.answer.question
         try:
-            if engine := self._load_engine():
-                with closing(self._sentences(engine, question, chosen, draft, clock)) as sentences:
-                    for sentence in map(plain, sentences):
-                        support = supporting(sentence, question, chosen)
-                        if support and draft.say(sentence, support.unit):
-                            draft.answer = replace(draft.answer, engine=engine.name)
-                        yield draft.answer
+            with closing(self._sentences(engine, question, chosen, draft, clock)) as sentences:
+                for sentence in map(plain, sentences):
+                    support = supporting(sentence, question, chosen)
+                    if support and draft.say(sentence, support.unit):
+                        draft.answer = replace(draft.answer, engine=engine.name)
+                    yield draft.answer
         except NotesError as error:
             return str(error)
         return ""
 
-    def _load_engine(self) -> Engine | None:
-        """The engine, loaded on first use; None where notes are only quoted. Raises NotesError if it cannot load."""
+    def _load_engine(self) -> tuple[Engine | None, str]:
+        """The engine, loaded on first use, or None where notes are only quoted; and why, if that is a failure."""
         with self._engine_lock:
             if self._engine is None:
-                self._engine = load_engine(self._settings, self._engine_name)
-            return self._engine
+                try:
+                    self._engine = load_engine(self._settings, self._engine_name)
+                except NotesError as error:
+                    return None, str(error)
+            return self._engine, ""
 
     def _sentences(
         self, engine: Engine, question: str, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock"
