@@ -28,7 +28,13 @@ document.addEventListener("click", (event) => {
   passage.closest("details").open = true;
   document.querySelectorAll("#sources article.shown").forEach((other) => other.classList.remove("shown"));
   passage.classList.add("shown");
-  passage.scrollIntoView({ behavior: "smooth", block: "nearest" });
+  const panel = document.getElementById("sources");
+  if (panel.scrollHeight > panel.clientHeight) {
+    const top = passage.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
+    panel.scrollTo({ top: top - 8, behavior: "smooth" });
+  } else {
+    passage.scrollIntoView({ behavior: "smooth", block: "start" });
+  }
   passage.focus({ preventScroll: true });
 }, true);
 </script>"""

@@ -4,9 +4,11 @@ Notes are hostile until shown otherwise: every word of theirs is escaped, no mar
 only web addresses become links. Code and emphasis in answers are rendered by markdown-it with raw HTML off.
 """
 
+import os
 from collections.abc import Sequence
 from functools import cache
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -82,11 +84,17 @@ def _passage_html(citation: Citation, turn: int) -> str:
     return (
         f'<article id="passage-{turn}-{citation.n}" tabindex="-1">'
         f"<h3>[{citation.n}] {escape(chunk.heading)}</h3>"
-        f'<div class="place">{escape(chunk.source)}, {lines}</div>'
+        f'<div class="place">{escape(_short(chunk.source))}, {lines}</div>'
         f'<div class="passage" dir="auto">{_marked(citation)}</div>'
         + (f'<ul class="links">{links}</ul>' if links else "")
         + "</article>"
     )
+
+
+def _short(source: str) -> str:
+    """A path as its owner writes it, with `~` for the home folder."""
+    home = f"{Path.home()}{os.sep}"
+    return f"~{os.sep}{source.removeprefix(home)}" if source.startswith(home) else source
 
 
 def _marked(citation: Citation) -> str:

@@ -60,6 +60,13 @@ def test_the_cited_words_are_marked_in_the_passage():
     assert "<mark>One &amp; two.</mark> Three. <mark>Four.</mark>" in sources_html([answer])
 
 
+def test_a_path_in_the_home_folder_is_shown_as_its_owner_writes_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for source, shown in ((f"{tmp_path}/notes/n.md", "~/notes/n.md"), ("/elsewhere/n.md", "/elsewhere/n.md")):
+        answer = Answer("q", citations=(Citation(1, Chunk(source, "n", ("H",), (1, 2), "One."), ((0, 4),)),))
+        assert f">{shown}, line 2<" in sources_html([answer])
+
+
 def test_an_answer_is_one_line_with_its_code_whole():
     html = answer_html(Answer("q", state="done", parts=(Part("code", "```\na\n\nb\n```", 1),)), 3)
     assert "\n" not in html
