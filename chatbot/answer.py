@@ -16,6 +16,7 @@ from chatbot.engines import Engine, Prompt, load_engine
 from chatbot.evidence import Evidence, Scored, Unit, choose, enumeration, gather, lines_of, others, plain
 from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
+from chatbot.rewrite import standalone
 from knowledge.documents import Chunk, Hit, Link
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
@@ -163,24 +164,25 @@ class Assistant:
         *_, last = self.stream(question)
         return last
 
-    def stream(self, question: str, turn: int = 0) -> Generator[Answer]:
+    def stream(self, question: str, earlier: Sequence[Answer] = ()) -> Generator[Answer]:
         """The answer so far, again and again, until its state is "done". Closing the generator stops the engine.
 
-        `turn` counts the questions of a conversation; small talk varies with it.
+        `earlier` are the answers of the conversation so far: a question that leans on them is asked with its topic.
         """
         clock = _Clock()
         question = " ".join(question.split())
         answer = Answer(question)
         yield answer
         if intent := self._intent(question):
-            reply = self._small_talk.reply(intent, turn, self._facts())
+            reply = self._small_talk.reply(intent, len(earlier), self._facts())
             parts = (Part("say", reply),)
             yield clock.done(replace(answer, route="intent", intent=intent, engine="intents", parts=parts))
             return
-        evidence = gather(question, self._store)
+        asked = standalone(question, earlier)
+        evidence = gather(asked, self._store)
         clock.mark("retrieve")
         answer = replace(answer, state="reading", sections=evidence.sections)
-        if refusal := self._refuse(answer, evidence):
+        if refusal := self._refuse(answer, asked, evidence):
             yield clock.done(refusal)
             return
         yield answer
@@ -223,15 +225,15 @@ class Assistant:
 
     # -- refusing ---------------------------------------------------------------------------------------------------
 
-    def _refuse(self, answer: Answer, evidence: Evidence) -> Answer | None:
-        """The refusal where the notes do not answer; None where they do."""
+    def _refuse(self, answer: Answer, asked: str, evidence: Evidence) -> Answer | None:
+        """The refusal where the notes do not answer what was asked; None where they do."""
         none = replace(answer, route="none")
         if not self._store.counts()[1]:
             text = "Nothing is indexed yet. Add your notes with `askmynotes ingest PATH`."
             return replace(none, parts=(Part("say", text),))
         if not evidence.hits or not answer.question:
             return replace(none, parts=(Part("say", "Nothing in your notes matches this."),))
-        if self._decider.decide(features(answer.question, evidence, self._store)).answerable:
+        if self._decider.decide(features(asked, evidence, self._store)).answerable:
             return None
         topics = dict.fromkeys(section.chunk.heading_path[-1] for section in evidence.sections)
         text = "Your notes do not answer this. The nearest topics in them:"

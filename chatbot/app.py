@@ -88,7 +88,7 @@ def create(assistant: Assistant, store: Store) -> gr.Blocks:
                 return
             yield gr.update(value="", submit_btn=False, stop_btn=True), *[gr.skip()] * 3
             shown = None
-            with closing(_answers(assistant, question, len(turns))) as answers:
+            with closing(_answers(assistant, question, turns)) as answers:
                 for answer in answers:
                     if wish := wishes.pop(request.session_hash, None):
                         yield _READY, *_drawn([] if wish == "new" else [*turns, answer.ended("Stopped.")])
@@ -119,11 +119,11 @@ def create(assistant: Assistant, store: Store) -> gr.Blocks:
     return page
 
 
-def _answers(assistant: Assistant, question: str, turn: int) -> Generator[Answer, None, None]:
+def _answers(assistant: Assistant, question: str, turns: list[Answer]) -> Generator[Answer, None, None]:
     """The answer as it grows; a failure is told in its place."""
     answer = Answer(question)
     try:
-        with closing(assistant.stream(question, turn)) as answers:
+        with closing(assistant.stream(question, turns)) as answers:
             for answer in answers:  # noqa: B007  the last one is kept for the case of a failure
                 yield answer
     except NotesError as error:

@@ -65,7 +65,7 @@ def _read() -> str | None:
 def _answer(assistant: Assistant, question: str, turns: list[Answer]) -> None:
     latest = Answer(question)
     try:
-        with closing(assistant.stream(question, turn=len(turns))) as answers:
+        with closing(assistant.stream(question, turns)) as answers:
             latest = show(answers)
         show_sources(latest)
     except KeyboardInterrupt:

@@ -1,0 +1,29 @@
+"""Make a question that leans on the conversation stand by itself."""
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from knowledge.text import content_words, words
+
+if TYPE_CHECKING:
+    from chatbot.answer import Answer
+
+_REFERS_BACK = frozenset("it its they them their that this these those one ones he she his her there".split())
+_GOES_ON = re.compile(r"(?:and|but|so|then|also|ok|okay|what about|how about|why|why not|more|tell me more)\b", re.I)
+#: A question with more words of its own than this says what it is about.
+_FEW_WORDS = 2
+
+
+def standalone(question: str, earlier: "Sequence[Answer]") -> str:
+    """`question` with the topic of the last answer from the notes added, where it leans on it; else as it is.
+
+    It leans where it has few words of its own and refers back ("how do I install it?") or goes on ("and on Linux?").
+    """
+    topic = next((turn.citations[0].chunk.heading_path[-1] for turn in reversed(earlier) if turn.citations), None)
+    asked = words(question)
+    refers = bool(_REFERS_BACK & set(asked)) or bool(_GOES_ON.match(question.strip()))
+    own = [word for word in content_words(question) if word not in _REFERS_BACK]
+    if topic is None or not refers or len(own) > _FEW_WORDS:
+        return question
+    return f"{question} ({topic})"

@@ -1,0 +1,39 @@
+import pytest
+
+from chatbot.answer import Answer, Assistant, Citation
+from chatbot.rewrite import standalone
+from knowledge.documents import Chunk
+
+KORNIA = Answer("q", citations=(Citation(1, Chunk("n.md", "n", ("Kornia",), (1, 2), "Text."), ((0, 5),)),))
+REFUSED = Answer("who won?", route="none")
+
+
+@pytest.mark.parametrize(
+    ("question", "asked"),
+    [
+        ("and how do I install it?", "and how do I install it? (Kornia)"),
+        ("what does it cost?", "what does it cost? (Kornia)"),
+        ("why?", "why? (Kornia)"),
+        ("What is NannyML?", "What is NannyML?"),
+        ("How do I tune it with Bayesian search?", "How do I tune it with Bayesian search?"),
+        ("which package detects drift?", "which package detects drift?"),
+    ],
+)
+def test_only_a_question_that_leans_on_the_last_answer_gets_its_topic(question, asked):
+    assert standalone(question, [KORNIA, REFUSED]) == asked
+    assert standalone(question, [REFUSED]) == question
+    assert standalone(question, []) == question
+
+
+def test_a_follow_up_is_answered_from_the_topic_of_the_last_answer(add, store, settings):
+    add(
+        "## Boiler\nThe boiler is serviced by Hansen every October. It costs 120 euros a year.\n"
+        "## Bike\nThe bike is serviced by Miller. It costs 80 euros a year.\n"
+    )
+    assistant = Assistant(store, settings, "extract")
+    for thing, cost in (("boiler", "120 euros"), ("bike", "80 euros")):
+        first = assistant.answer(f"who services the {thing}?")
+        *_, second = assistant.stream("and what does it cost?", [first])
+        assert second.question == "and what does it cost?"
+        assert second.citations[0].chunk.heading_path == (thing.title(),)
+        assert cost in second.text
