@@ -8,6 +8,7 @@ from pathlib import Path
 MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdown", ".mkd"})
 NOTE_SUFFIXES = MARKDOWN_SUFFIXES | {".txt", ".text"}
 
+_ODD_NAME = "its name is not valid Unicode"
 _BUILD_OUTPUT = frozenset(
     {"node_modules", "bower_components", "__pycache__", "site-packages", "build", "dist", "target", "_build", "_site"}
 )
@@ -40,7 +41,11 @@ def find(root: Path, max_bytes: int) -> Found:
 
 
 def _take(path: Path, max_bytes: int, found: Found) -> None:
-    size = path.stat().st_size
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        found.skipped.append((path, f"cannot be read ({error.strerror})"))
+        return
     if size > max_bytes:
         reason = f"larger than {max_bytes // 2**20} MB (raise max_file_mb in config.toml to read it)"
         found.skipped.append((path, reason))
@@ -67,7 +72,18 @@ def _folders(root: Path, skipped: list[tuple[Path, str]]) -> Iterator[tuple[Path
         subfolders[:] = kept
 
 
+def _has_odd_name(path: Path) -> bool:
+    """Whether a name is not valid Unicode, so that the catalogue could not hold it."""
+    try:
+        path.name.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
 def _reason_to_skip_folder(path: Path) -> str | None:
+    if _has_odd_name(path):
+        return _ODD_NAME
     if path.name.startswith("."):
         return "hidden"
     if path.is_symlink():
@@ -80,6 +96,8 @@ def _reason_to_skip_folder(path: Path) -> str | None:
 
 
 def _reason_to_skip_file(path: Path, root: Path) -> str | None:
+    if _has_odd_name(path):
+        return _ODD_NAME
     if path.name.startswith("."):
         return "hidden"
     if path.suffix.lower() not in NOTE_SUFFIXES:

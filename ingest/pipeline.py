@@ -119,7 +119,7 @@ class _Run:
         files = self._find(roots)
         todo = [path for path in files if self._looks_changed(path)]
         summary.unchanged = len(files) - len(todo)
-        self._bytes_total = sum(path.stat().st_size for path in todo)
+        self._bytes_total = sum(stat.st_size for path in todo if (stat := _stat(path)))
         for path in todo:
             self._read(path)
             if sum(len(document.chunks) for document in self._waiting) >= _BATCH:
@@ -150,8 +150,8 @@ class _Run:
         known = self._known.get(str(path))
         if known is None or self._rebuild:
             return True
-        stat = path.stat()
-        return (known.size, known.mtime_ns) != (stat.st_size, stat.st_mtime_ns)
+        stat = _stat(path)
+        return stat is None or (known.size, known.mtime_ns) != (stat.st_size, stat.st_mtime_ns)
 
     def _read(self, path: Path) -> None:
         summary, known = self.summary, self._known.get(str(path))
@@ -221,6 +221,14 @@ class _Run:
             if other.is_relative_to(root):
                 self._store.remove_root(str(other))
         self._store.add_root(str(root))
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    """None for a file that has just gone; reading it then tells why."""
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def _batches(chunks: list[Chunk]) -> Iterator[list[Chunk]]:

@@ -199,7 +199,7 @@ def _front_matter(text: str) -> tuple[dict, str]:
         return {}, text
     try:
         metadata = yaml.safe_load(match.group(1) or "")
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that is none, such as 2024-02-30
         return {}, text
     if not isinstance(metadata, dict):
         return {}, text

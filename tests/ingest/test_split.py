@@ -45,7 +45,14 @@ def test_front_matter_gives_title_and_tags_and_keeps_the_lines(encoder):
 
 
 @pytest.mark.parametrize(
-    "text", ["---\n: bad: yaml: [\n---\ntext\n", "---\nnot closed\n", "---\n- a list\n---\n", "---\n---\n"]
+    "text",
+    [
+        "---\n: bad: yaml: [\n---\ntext\n",
+        "---\nnot closed\n",
+        "---\n- a list\n---\n",
+        "---\n---\n",
+        "---\ndate: 2024-02-30\n---\n",
+    ],
 )
 def test_broken_front_matter_is_no_obstacle(split, text):
     split(text)
