@@ -2,7 +2,7 @@ import pytest
 
 from chatbot.evidence import Scored, units
 from chatbot.ground import supporting
-from knowledge.documents import Chunk, Hit
+from knowledge.documents import Chunk
 
 TEXT = """- Covariate shift: the inputs move.
 - Prior probability shift: the target moves.
@@ -16,7 +16,7 @@ TEXT = """- Covariate shift: the inputs move.
 @pytest.fixture
 def evidence():
     chunk = Chunk("n.md", "n", ("Drift and tools: Evidently, whylogs",), (1, 7), TEXT)
-    return [Scored(unit, 1.0, Hit(chunk, 1.0)) for unit in units(chunk)]
+    return [Scored(unit, 1.0) for unit in units(chunk)]
 
 
 @pytest.mark.parametrize(
