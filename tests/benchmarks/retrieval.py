@@ -23,16 +23,18 @@ class Row:
 
 
 def compare(store: Store, questions: Sequence[dict]) -> list[Row]:
-    """One row a ranking; the last is the fusion that hybrid retrieval usually starts from, for comparison."""
-    rankings: dict[str, Callable[[str], list[Hit]]] = {
+    """One row a ranking."""
+    return [_measure(name, rank, questions) for name, rank in rankings(store).items()]
+
+
+def rankings(store: Store) -> dict[str, Callable[[str], list[Hit]]]:
+    """What is compared; the last is the fusion that hybrid retrieval usually starts from."""
+    return {
         "dense": store.rank_dense,
         "full-text": store.rank_sparse,
         "fused": lambda query: store.search(query, 4 * DEPTH),
-        "fused by rank (RRF 60)": lambda query: reciprocal_rank_fusion(
-            store.rank_dense(query), store.rank_sparse(query)
-        ),
+        "fused by rank (RRF 60)": lambda query: by_reciprocal_rank(store.rank_dense(query), store.rank_sparse(query)),
     }
-    return [_measure(name, rank, questions) for name, rank in rankings.items()]
 
 
 def _measure(name: str, rank: Callable[[str], list[Hit]], questions: Sequence[dict]) -> Row:
@@ -56,7 +58,7 @@ def _normal(heading: str) -> str:
     return " ".join(heading.lower().split())
 
 
-def reciprocal_rank_fusion(dense: Sequence[Hit], sparse: Sequence[Hit], k: int = 60) -> list[Hit]:
+def by_reciprocal_rank(dense: Sequence[Hit], sparse: Sequence[Hit], k: int = 60) -> list[Hit]:
     """Cormack, Clarke and Büttcher, SIGIR 2009: the baseline of hybrid retrieval."""
     scores: dict[tuple[str, tuple[int, int]], float] = {}
     hits: dict[tuple[str, tuple[int, int]], Hit] = {}
