@@ -8,9 +8,11 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from chatbot.answer import Assistant
 from ingest.pipeline import ingest
 from knowledge.store import Store
 from tests.benchmarks import public_sets, speed
+from tests.benchmarks.answers import score
 from tests.benchmarks.retrieval import compare
 from tests.conftest import NOTES, ROOT, make_settings, questions
 
@@ -30,6 +32,7 @@ for name, path in (("the shipped notes", NOTES), ("the original notes", argument
         store = Store(settings)
         ingest(store, settings, [path])
         print(f"{len(asked)} questions over {name}", *compare(store, asked), sep="\n  ")
+        print(f"  {score(Assistant(store, settings, 'extract'), questions())}")
         if path == NOTES:
             print(f"  {speed.extract_answer(store, settings, [entry['q'] for entry in asked[:40]])}")
             print(f"  {speed.cold_search(settings.home)}")

@@ -3,6 +3,7 @@ import pytest
 from chatbot.answer import Assistant, build_prompt
 from chatbot.evidence import choose, gather
 from knowledge.errors import NotesError
+from tests.benchmarks.answers import score
 from tests.conftest import ScriptedEngine, questions
 
 NOTES = """## Boiler service
@@ -170,21 +171,11 @@ def test_orders_in_a_note_are_only_text(add, store, settings):
     assert answer.short_answer == "The boiler is red."
 
 
-def test_the_shipped_notes_answer_the_questions_about_them(shipped):
+def test_the_shipped_notes_answer_the_questions_about_them(shipped, capsys):
     """Facts and links that a right answer carries, over all questions that were written for these notes."""
-    assistant = Assistant(shipped.store, shipped.settings, "extract")
-    answered = right = refused = unanswerable = 0
-    for entry in questions():
-        answer = assistant.answer(entry["q"])
-        if not entry.get("answerable", True):
-            unanswerable += 1
-            refused += answer.route == "none"
-            continue
-        answered += answer.route == "notes"
-        text = answer.text.lower()
-        wanted = entry.get("must") or [entry["url"].lower()]
-        right += all(any(fact.lower() in text for fact in each.split("|")) for each in wanted)
-    answerable = len(questions()) - unanswerable
-    assert answered / answerable > 0.95
-    assert right / answerable > 0.7
-    assert refused / unanswerable > 0.55
+    outcome = score(Assistant(shipped.store, shipped.settings, "extract"), questions())
+    with capsys.disabled():
+        print(f"\n  {outcome}")
+    assert outcome.answered > 0.95
+    assert outcome.right > 0.75
+    assert outcome.refused > 0.55
