@@ -2,4 +2,6 @@
 
 from chatbot.cli import main
 
-main()
+# the process that reads files imports this module again
+if __name__ == "__main__":
+    main()

@@ -16,8 +16,9 @@ from knowledge.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from chatbot.answer import Assistant
+    from ingest.links import LinkState
     from ingest.pipeline import Summary
-    from knowledge.documents import Hit
+    from knowledge.documents import Hit, Reference
     from knowledge.store import Store
 
 INTERRUPTED = 130
@@ -87,12 +88,20 @@ def _store() -> "Store":
 
 
 @cli.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH]...")
+@click.argument("sources", nargs=-1, metavar="[PATH|URL]...")
+@click.option("--links", is_flag=True, help="Fetch the pages that the notes link to.")
+@click.option(
+    "--allow-private-host", "hosts", multiple=True, metavar="HOST",
+    help="Fetch from this private or loopback host too (may be given again).",
+)  # fmt: skip
+@click.option("--watch", is_flag=True, help="Stay, and follow every change as it is made.")
 @click.option("--if-empty", is_flag=True, help="Do nothing where something is indexed already.")
 @home_option
 @json_option
-def ingest(paths: tuple[Path, ...], if_empty: bool, as_json: bool) -> None:
-    """Index notes: files and folders of Markdown and plain text.
+def ingest(
+    sources: tuple[str, ...], links: bool, hosts: tuple[str, ...], watch: bool, if_empty: bool, as_json: bool
+) -> None:
+    """Index notes: files and folders, and pages by their address.
 
     The index is made to mirror each PATH: new and changed notes are added, deleted ones removed. Without PATH,
     what was ingested before is brought up to date; the first time, the notes shipped with the program.
@@ -102,25 +111,29 @@ def ingest(paths: tuple[Path, ...], if_empty: bool, as_json: bool) -> None:
     store = _store()
     if if_empty and store.counts()[0]:
         return
+    linked = pipeline.Linked(fetch=links, allow_private=frozenset(map(str.lower, hosts)))
     try:
         with _ProgressBar() as bar:
-            summary = pipeline.ingest(store, _settings(), paths, bar.update, bar.say)
+            summary = pipeline.ingest(store, _settings(), sources, bar.update, bar.say, linked)
+        _tell(summary, as_json)
+        if watch:
+            from ingest.watch import watch as follow
+
+            follow(store, _settings(), sources, linked, lambda summary: _tell(summary, as_json), bar.say)
     except KeyboardInterrupt:
-        click.echo("Interrupted. What is done is kept: run the same command again to go on.", err=True)
+        if not watch:
+            click.echo("Interrupted. What is done is kept: run the same command again to go on.", err=True)
         sys.exit(INTERRUPTED)
-    for line in (*summary.failures, *summary.notes_left_out()):
-        click.echo(f"skipped {line}", err=True)
-    if as_json:
-        _print_json(summary.counts())
-    else:
-        _print_summary(summary)
+    if summary.failed_by_name:
+        sys.exit(1)
 
 
 class _ProgressBar:
-    """A bar on the error stream while a terminal is there to see it."""
+    """A bar on the error stream while a terminal is there to see it; one for each stage of the work."""
 
     def __init__(self) -> None:
         self._bar: Any = None
+        self._stage = ""
 
     def __enter__(self) -> "_ProgressBar":
         return self
@@ -129,16 +142,30 @@ class _ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, total: int, done: int, name: str) -> None:
-        if self._bar is None:
+    def update(self, stage: str, total: int, done: int, name: str) -> None:
+        if stage != self._stage:
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, unit="B", unit_scale=True, disable=None, leave=False, desc="Indexing")
-        self._bar.set_postfix_str(name, refresh=False)
+            self.__exit__()
+            self._stage = stage
+            bytes_ = {"unit": "B", "unit_scale": True} if stage == "Indexing" else {"unit": " pages"}
+            self._bar = tqdm(total=total, disable=None, leave=False, desc=stage, **bytes_)  # type: ignore[call-overload]
+        self._bar.set_postfix_str(name[-60:], refresh=False)
         self._bar.update(done - self._bar.n)
 
     def say(self, line: str) -> None:
         click.echo(line, err=True)
+
+
+def _tell(summary: "Summary", as_json: bool) -> None:
+    for line in (*summary.failures, *summary.notes_left_out()):
+        click.echo(f"skipped {line}", err=True)
+    for line in summary.partly:
+        click.echo(f"read in part {line}", err=True)
+    if as_json:
+        _print_json(summary.counts())
+    else:
+        _print_summary(summary)
 
 
 def _print_summary(summary: "Summary") -> None:
@@ -147,8 +174,14 @@ def _print_summary(summary: "Summary") -> None:
     click.echo(
         f"{summary.added} added, {summary.changed} changed, {summary.unchanged} unchanged, {summary.removed} removed"
         f" in {summary.seconds:.1f} s. The index holds {_count(summary.chunks, 'passage')} from "
-        f"{_count(summary.documents, 'document')}, with {_count(summary.links['found'], 'link')}."
+        f"{_count(summary.documents, 'document')}."
     )
+    links = summary.links
+    if links["found"]:
+        click.echo(
+            f"{_count(links['found'], 'linked page')}: {links['fetched']} fetched, {links['unchanged']} unchanged, "
+            f"{links['failed']} failed, {links['skipped']} not fetched. `askmynotes links` lists them."
+        )
     if summary.left_out:
         reasons = Counter(reason for _, reason in summary.left_out)
         listed = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common())
@@ -156,7 +189,7 @@ def _print_summary(summary: "Summary") -> None:
     if summary.failed:
         click.echo(f"{_count(summary.failed, 'file')} could not be read (named above).")
     if not summary.documents:
-        click.echo("There are no notes in the index: give a file or folder with .md or .txt files.")
+        click.echo("There are no notes in the index: give a file or folder of notes.")
 
 
 def _count(number: int, noun: str) -> str:
@@ -179,15 +212,15 @@ def search(query: str | None, k: int, batch: Path | None, as_json: bool) -> None
     for question in questions:
         hits = store.search(question, k)
         if batch:
-            _print_json({"q": question, "hits": [_hit(rank, hit) for rank, hit in enumerate(hits, start=1)]})
+            _print_json({"q": question, "hits": [_hit(rank, hit, store) for rank, hit in enumerate(hits, start=1)]})
         elif as_json:
             for rank, hit in enumerate(hits, start=1):
-                _print_json(_hit(rank, hit))
+                _print_json(_hit(rank, hit, store))
         else:
             _print_hits(hits, store)
 
 
-def _hit(rank: int, hit: "Hit") -> dict[str, object]:
+def _hit(rank: int, hit: "Hit", store: "Store") -> dict[str, object]:
     chunk = hit.chunk
     return {
         "rank": rank,
@@ -197,7 +230,10 @@ def _hit(rank: int, hit: "Hit") -> dict[str, object]:
         "source": chunk.source,
         "lines": list(chunk.lines),
         "kind": chunk.kind,
+        "place": str(chunk.place) if chunk.place else None,
+        **({chunk.place.unit: chunk.place.first} if chunk.place else {}),
         "url": chunk.address,
+        "linked_from": [_reference(place) for place in store.referring(chunk.source)],
         "links": [{"text": link.text, "url": link.url} for link in chunk.links],
         "text": chunk.text,
     }
@@ -298,17 +334,79 @@ def serve(host: str, port: int, engine: str | None) -> None:
 
 
 @cli.command()
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--state", metavar="STATE", help="Only links in this state, such as `gone`.")
 @home_option
-def sources() -> None:
-    """List what is indexed."""
+@json_option
+def links(sources: tuple[str, ...], state: str | None, as_json: bool) -> None:
+    """List the links that stand in the notes, with their state and where they stand.
+
+    SOURCE keeps those of a note or a folder of notes.
+    """
+    from ingest.links import link_states
+
+    wanted = [os.path.abspath(os.path.expanduser(source)) for source in sources]
+    for link in link_states(_store()):
+        places = [place for place in link.references if not wanted or _lies_in(place.source, wanted)]
+        if not places or state not in (None, link.state):
+            continue
+        if as_json:
+            _print_json(_link(link, places))
+        else:
+            reason = f" ({link.reason})" if link.reason else ""
+            click.echo(click.style(link.state, bold=True) + reason + f"  {link.url or '(empty)'}")
+            for place in places:
+                click.echo(f"    {place.source}:{place.line}  {place.heading}")
+
+
+def _lies_in(source: str, folders: list[str]) -> bool:
+    return any(source == folder or source.startswith(folder.rstrip("/") + "/") for folder in folders)
+
+
+def _link(link: "LinkState", places: "list[Reference]") -> dict[str, object]:
+    return {
+        "url": link.url,
+        "state": link.state,
+        "reason": link.reason,
+        "fetched_at": link.page.fetched_at if link.page else "",
+        "checked_at": link.page.checked_at if link.page else "",
+        "final_url": link.page.final_url if link.page else "",
+        "references": [_reference(place) for place in places],
+    }
+
+
+def _reference(place: "Reference") -> dict[str, object]:
+    return {
+        "text": place.text,
+        "source": place.source,
+        "title": place.title,
+        "heading_path": list(place.heading_path),
+        "line": place.line,
+    }
+
+
+@cli.group(invoke_without_command=True)
+@home_option
+@json_option
+@click.pass_context
+def sources(ctx: click.Context, as_json: bool) -> None:
+    """List what is indexed and what was left out; `sources remove` takes something out."""
+    if ctx.invoked_subcommand is None:
+        from chatbot.sources import listing
+
+        listing(_store(), as_json)
+
+
+@sources.command("remove")
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
+@home_option
+def remove_sources(sources: tuple[str, ...]) -> None:
+    """Take files, folders or addresses out of the index. The files themselves stay where they are."""
+    from ingest.pipeline import remove
+
     store = _store()
-    for root in store.roots():
-        click.secho(root, bold=True)
-    documents = store.documents()
-    for document, chunks, indexed_at in documents:
-        click.echo(f"{chunks:6d} {'passages' if chunks != 1 else 'passage '}  {indexed_at}  {document.source}")
-    if not documents:
-        click.echo("Nothing is indexed yet: run `askmynotes ingest PATH`.")
+    for source in sources:
+        click.echo(f"{_count(remove(store, source), 'document')} removed: {source}")
 
 
 @cli.group(invoke_without_command=True)

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-MARKDOWN_SUFFIXES = frozenset({".md", ".markdown", ".mdown", ".mkd"})
-NOTE_SUFFIXES = MARKDOWN_SUFFIXES | {".txt", ".text"}
+from ingest.read import format_of
 
+TAKEN_OUT = "taken out with `askmynotes sources remove`"
 _ODD_NAME = "its name is not valid Unicode"
 _BUILD_OUTPUT = frozenset(
     {"node_modules", "bower_components", "__pycache__", "site-packages", "build", "dist", "target", "_build", "_site"}
@@ -22,22 +22,35 @@ class Found:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def find(root: Path, max_bytes: int) -> Found:
-    """The notes at or below `root`, sorted by path. A file named by itself is taken whatever its suffix."""
+def find(root: Path, max_bytes: int, excluded: frozenset[Path] = frozenset()) -> Found:
+    """The notes at or below `root`, sorted by path. A file named by itself is taken whatever its suffix.
+
+    What is `excluded` was taken out by hand and stays out.
+    """
     found = Found()
     if root.is_file():
         _take(root, max_bytes, found)
         return found
-    for folder, reason in _folders(root, found.skipped):
+    for folder, reason in _folders(root, excluded, found.skipped):
         if reason:
             found.skipped.append((folder, reason))
             continue
-        for path in sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.is_dir()):
-            if reason := _reason_to_skip_file(path, root):
+        for path in _files(folder, found.skipped):
+            if path in excluded:
+                found.skipped.append((path, TAKEN_OUT))
+            elif reason := _reason_to_skip_file(path, root):
                 found.skipped.append((path, reason))
             else:
                 _take(path, max_bytes, found)
     return found
+
+
+def _files(folder: Path, skipped: list[tuple[Path, str]]) -> list[Path]:
+    try:
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.is_dir())
+    except OSError as error:  # gone since it was listed
+        skipped.append((folder, f"cannot be opened ({error.strerror})"))
+        return []
 
 
 def _take(path: Path, max_bytes: int, found: Found) -> None:
@@ -53,7 +66,9 @@ def _take(path: Path, max_bytes: int, found: Found) -> None:
         found.files.append(path)
 
 
-def _folders(root: Path, skipped: list[tuple[Path, str]]) -> Iterator[tuple[Path, str | None]]:
+def _folders(
+    root: Path, excluded: frozenset[Path], skipped: list[tuple[Path, str]]
+) -> Iterator[tuple[Path, str | None]]:
     """`root` and the folders below it that may hold notes; those that may not, with the reason, not entered."""
 
     def unreadable(error: OSError) -> None:
@@ -64,9 +79,10 @@ def _folders(root: Path, skipped: list[tuple[Path, str]]) -> Iterator[tuple[Path
         yield folder, None
         kept = []
         for subfolder in sorted(subfolders):
-            reason = _reason_to_skip_folder(folder / subfolder)
+            path = folder / subfolder
+            reason = TAKEN_OUT if path in excluded else _reason_to_skip_folder(path)
             if reason:
-                yield folder / subfolder, reason
+                yield path, reason
             else:
                 kept.append(subfolder)
         subfolders[:] = kept
@@ -81,6 +97,16 @@ def _has_odd_name(path: Path) -> bool:
     return False
 
 
+def _belongs_to_page(folder: Path) -> bool:
+    """Whether a browser made this folder beside a page that it saved: its pictures, scripts and frames."""
+    name, mark, kind = folder.name.rpartition("_")
+    return (
+        bool(mark)
+        and kind in ("files", "Dateien", "fichiers", "archivos", "file", "bestanden")
+        and any(folder.with_name(name + suffix).exists() for suffix in (".html", ".htm"))
+    )
+
+
 def _reason_to_skip_folder(path: Path) -> str | None:
     if _has_odd_name(path):
         return _ODD_NAME
@@ -92,6 +118,8 @@ def _reason_to_skip_folder(path: Path) -> str | None:
         return "build output"
     if (path / "pyvenv.cfg").exists():
         return "virtual environment"
+    if _belongs_to_page(path):
+        return "parts of a saved page"
     return None
 
 
@@ -100,8 +128,8 @@ def _reason_to_skip_file(path: Path, root: Path) -> str | None:
         return _ODD_NAME
     if path.name.startswith("."):
         return "hidden"
-    if path.suffix.lower() not in NOTE_SUFFIXES:
-        return "not Markdown or plain text"
+    if format_of(path.name) is None:
+        return "of a kind that is not read"
     if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
         return "link to a file outside the folder"
     if not path.is_file():

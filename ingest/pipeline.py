@@ -1,30 +1,30 @@
-"""Bring the index in step with files and folders."""
+"""Bring the index in step with files, folders and the pages that the notes link to."""
 
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from ingest.clean import clean
-from ingest.find import MARKDOWN_SUFFIXES, NOTE_SUFFIXES, find
-from ingest.read import decode
-from ingest.split import CHUNKING, split_markdown, split_text
-from knowledge.documents import Chunk, Document
+from ingest.find import find
+from ingest.read import format_of, sniff
+from ingest.reading import Reading, Unreadable
+from ingest.split import CHUNKING
+from ingest.worker import Worker
+from ingest.writer import Writer, make_document
+from knowledge.documents import Document, SourceFile
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
 from knowledge.store import Store
 
 SHIPPED_NOTES = Path(__file__).resolve().parent.parent / "knowledge" / "notes"
 
-#: Chunks embedded before the documents they belong to become visible: what a killed run does again.
-_BATCH = 128
-
 
 @dataclass
 class Summary:
-    """What an ingest did. `documents` and `chunks` count the whole index afterwards."""
+    """What an ingest did. `documents` and `chunks` count the whole index afterwards, the rest counts files."""
 
     documents: int = 0
     chunks: int = 0
@@ -36,57 +36,108 @@ class Summary:
     failed: int = 0
     links: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-    #: one line for each file that could not be read
+    #: one line for each file, or page that was asked for, that could not be read
     failures: list[str] = field(default_factory=list)
+    #: one line for each file that was read in part
+    partly: list[str] = field(default_factory=list)
     #: what was passed over, with the reason
     left_out: list[tuple[Path, str]] = field(default_factory=list)
+    #: whether one of the failures is of a file or page that was named by itself
+    failed_by_name: bool = False
 
     def notes_left_out(self) -> list[str]:
         """One line for each file that looks like a note and was passed over all the same; the rest is only counted."""
-        return [f"{path}: {reason}" for path, reason in self.left_out if path.suffix.lower() in NOTE_SUFFIXES]
+        return [f"{path}: {reason}" for path, reason in self.left_out if format_of(path.name)]
 
     def counts(self) -> dict[str, object]:
         """The summary as the command line's JSON."""
-        return {key: value for key, value in asdict(self).items() if key not in ("failures", "left_out")}
+        told = ("failures", "partly", "left_out", "failed_by_name")
+        return {key: value for key, value in asdict(self).items() if key not in told}
 
 
-#: Called with the bytes to read in all, the bytes done, and the name of the file at hand.
-Progress = Callable[[int, int, str], None]
+#: Called with what is being done, how much there is to do, how much is done, and the name of what is at hand.
+Progress = Callable[[str, int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Linked:
+    """How the pages that notes link to are treated: whether they are fetched now, and which private hosts may be."""
+
+    fetch: bool = False
+    allow_private: frozenset[str] = frozenset()
+    #: pages that were tried before are left as they are
+    only_new: bool = False
 
 
 def ingest(
     store: Store,
     settings: Settings,
-    paths: Iterable[Path],
-    progress: Progress = lambda total, done, name: None,
+    sources: Iterable[Path | str],
+    progress: Progress = lambda stage, total, done, name: None,
     say: Callable[[str], None] = lambda line: None,
+    linked: Linked = Linked(),  # noqa: B008  frozen
 ) -> Summary:
-    """Index `paths` so that the store mirrors them: new, changed and deleted files alike.
+    """Index `sources`, paths and addresses of pages, so that the store mirrors them: new, changed and deleted alike.
 
-    Without paths: what was ingested before, or the shipped notes the first time. `say` gets one line where
+    Without sources: what was ingested before, or the shipped notes the first time. `say` gets one line where
     something unusual is done. Safe to kill at any moment: the next run completes the work.
     Raises NotesError for a path that is not there, before anything is changed.
     """
     started = time.monotonic()
-    roots = [_known_root(path, store) for path in paths] or _remembered_roots(store, say)
+    paths, addresses = _known_sources(sources, store)
+    linked = replace(
+        linked,
+        fetch=linked.fetch or settings.fetch_links,
+        allow_private=linked.allow_private | frozenset(settings.allow_private_hosts),
+    )
     with store.writing():
-        summary = _Run(store, settings, progress, say).mirror(roots)
+        if not paths and not addresses:
+            paths = _remembered_paths(store, say)
+        made_with = f"{settings.embedding_model} · {CHUNKING}"
+        rebuild = store.made_with not in (None, made_with)
+        if rebuild:
+            say(
+                f"the index was made with {store.made_with}; making a new one with {made_with} "
+                "(until it is complete, the old one answers)"
+            )
+            paths = sorted({*paths, *_remembered_paths(store, say)})
+        with store.renewed(made_with) if rebuild else nullcontext(store) as target, Worker() as worker:
+            if target.made_with is None:
+                target.made_with = made_with
+            with target.unfinished():
+                run = _Run(target, settings, worker, progress, say, previous=store if rebuild else None)
+                summary = run.mirror(paths, addresses, linked)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
 
 
-def _known_root(path: Path, store: Store) -> Path:
+def _known_sources(sources: Iterable[Path | str], store: Store) -> tuple[list[Path], list[str]]:
+    """The paths and the addresses among `sources`. Raises NotesError for one that cannot be."""
+    from ingest.addresses import Refused, parse
+
+    paths, addresses = [], []
+    for source in sources:
+        if "://" in (text := str(source)) or text.startswith(("http:/", "https:/")):
+            try:
+                addresses.append(str(parse(text)))
+            except Refused as error:
+                raise NotesError(f"{text}: {error}") from error
+        else:
+            paths.append(_known_path(Path(source), store))
+    return paths, addresses
+
+
+def _known_path(path: Path, store: Store) -> Path:
     root = Path(os.path.abspath(path.expanduser()))
-    indexed = (Path(document.source) for document, _, _ in store.documents())
-    if root.exists() or any(source.is_relative_to(root) for source in indexed):
+    if root.exists() or any(Path(file.path).is_relative_to(root) for file in store.files()):
         return root
     raise NotesError(f"{path}: no such file or folder")
 
 
-def _remembered_roots(store: Store, say: Callable[[str], None]) -> list[Path]:
-    roots = [Path(root) for root in store.roots()]
+def _remembered_paths(store: Store, say: Callable[[str], None]) -> list[Path]:
+    roots = store.roots()
     present = []
-    for root in roots:
+    for root in (Path(root) for root in roots if "://" not in root):
         # a deleted folder leaves the index; one on a disk that is not there now stays
         if root.exists() or root.parent.exists():
             present.append(root)
@@ -95,132 +146,235 @@ def _remembered_roots(store: Store, say: Callable[[str], None]) -> list[Path]:
     return present if roots else [SHIPPED_NOTES]
 
 
+def remove(store: Store, source: str) -> int:
+    """Take a file, a folder, an address, or one document of an archive out of the index; returns how many documents.
+
+    What lies inside a folder that is kept stays out until it is ingested by its name again.
+    Raises NotesError for what is not in the index.
+    """
+    from ingest.addresses import page_key
+
+    roots = store.roots()
+    path = source if "://" in source else os.path.abspath(os.path.expanduser(source))
+    with store.writing(), store.unfinished():
+        documents = [listed.document for listed in store.documents()]
+        files = [file.path for file in store.files() if Path(file.path).is_relative_to(path)]
+        key = page_key(source)
+        pages = [document.source for document in documents if document.source == path or (key and document.key == key)]
+        if not files and not pages and path not in roots:
+            raise NotesError(f"{source}: is not in the index (`askmynotes sources` lists what is)")
+        removed = sum(document.file in files or document.source in pages for document in documents)
+        store.remove_root(path)
+        for root in [root for root in roots if root != path and Path(root).is_relative_to(path)]:
+            store.remove_root(root)
+        if key or any(Path(path).is_relative_to(root) for root in store.roots()):
+            store.exclude(path)
+        for file in files:
+            store.remove_file(file)
+        for page in pages:
+            store.remove(page)
+    return removed
+
+
 class _Run:
     """One ingest: what is known, what is waiting to be embedded, and the counts so far."""
 
-    def __init__(self, store: Store, settings: Settings, progress: Progress, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        worker: Worker,
+        progress: Progress,
+        say: Callable[[str], None],
+        previous: Store | None,
+    ) -> None:
         self._store = store
+        self._settings = settings
         self._max_bytes = settings.max_file_mb * 2**20
+        self._worker = worker
         self._progress = progress
-        self._known = {document.source: document for document, _, _ in store.documents()}
-        self._waiting: list[Document] = []
+        self._say = say
+        self._known = {file.path: file for file in store.files()}
+        self._full = {listed.document.file for listed in store.documents()}
+        self._roots: list[Path] = []
+        self._excluded: frozenset[str] = frozenset()
+        self._before = {file.path for file in (previous or store).files()}
+        same_model = previous and (previous.made_with or "").split(" · ")[0] == settings.embedding_model
+        self._writer = Writer(store, previous if same_model else None, self._embedded)
         self._bytes_total = 0
         self._bytes_done = 0
-        self._made_with = f"{settings.embedding_model} · {CHUNKING}"
-        self._rebuild = store.made_with not in (None, self._made_with)
-        if self._rebuild:
-            say(f"the index was made with {store.made_with}; indexing everything again with {self._made_with}")
+        self._bytes_waiting = 0
         self.summary = Summary()
 
-    def mirror(self, roots: list[Path]) -> Summary:
+    def mirror(self, roots: list[Path], addresses: list[str], linked: Linked) -> Summary:
+        from ingest.links import Articles
+
         summary = self.summary
-        if self._rebuild:
-            roots = sorted({*roots, *map(Path, self._store.roots())})
+        self._roots = roots
+        for source in (*roots, *addresses):
+            self._store.include(str(source))
+        self._excluded = frozenset(self._store.excluded())
         files = self._find(roots)
         todo = [path for path in files if self._looks_changed(path)]
-        summary.unchanged = len(files) - len(todo)
         self._bytes_total = sum(stat.st_size for path in todo if (stat := _stat(path)))
+        self._recall(set(files) - set(todo))
         for path in todo:
             self._read(path)
-            if sum(len(document.chunks) for document in self._waiting) >= _BATCH:
-                self._write()
-        self._write()
+        self._writer.flush()
         self._remove_missing(roots, files)
-        for root in roots:
+        for root in (*roots, *addresses):
             self._remember(root)
-        if self._rebuild or self._store.made_with is None:
-            self._store.complete(self._made_with)
+        articles = Articles(self._store, self._settings.pages, self._worker, self._writer, self._progress, self._say)
+        summary.links = articles.mirror(linked, addresses)
+        for state in articles.failed(addresses):
+            summary.failures.append(f"{state.url}: {state.state}" + (f" ({state.reason})" if state.reason else ""))
+            summary.failed_by_name = True
         summary.documents, summary.chunks = self._store.counts()
-        links = self._store.count_links()
-        # nothing is fetched unless it is asked for
-        summary.links = {"found": links, "fetched": 0, "unchanged": 0, "failed": 0, "skipped": links}
         return summary
 
     def _find(self, roots: list[Path]) -> list[Path]:
         files: dict[Path, None] = {}
+        excluded = frozenset(map(Path, self._excluded))
         for root in roots:
             if root.exists():
-                found = find(root, self._max_bytes)
+                found = find(root, self._max_bytes, excluded)
                 files |= dict.fromkeys(found.files)
                 self.summary.left_out += found.skipped
         self.summary.skipped = len(self.summary.left_out)
+        self._store.set_left_out(map(str, roots), [(_shown(path), reason) for path, reason in self.summary.left_out])
         return list(files)
 
     def _looks_changed(self, path: Path) -> bool:
         known = self._known.get(str(path))
-        if known is None or self._rebuild:
-            return True
         stat = _stat(path)
-        return stat is None or (known.size, known.mtime_ns) != (stat.st_size, stat.st_mtime_ns)
+        return known is None or stat is None or (known.size, known.mtime_ns) != (stat.st_size, stat.st_mtime_ns)
+
+    def _recall(self, unchanged: set[Path]) -> None:
+        """Count the files that are as they were, and say again what is wrong with them."""
+        for path in unchanged:
+            file = self._known[str(path)]
+            if file.failed:
+                self._tell_failure(file)
+            elif not file.problem or str(path) in self._full:
+                self.summary.unchanged += 1
+                if file.problem:
+                    self.summary.partly.append(f"{path}: {file.problem}")
+            else:
+                self._tell_empty(file)
 
     def _read(self, path: Path) -> None:
-        summary, known = self.summary, self._known.get(str(path))
+        known = self._known.get(str(path))
         try:
             stat = path.stat()
             data = path.read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-            if known and known.digest == digest and not self._rebuild:
-                self._store.touch(Document(str(path), known.title, digest, stat.st_size, stat.st_mtime_ns))
-                summary.unchanged += 1
-                self._advance(stat.st_size, path.name)
-                return
-            text = clean(decode(data, path))
         except OSError as error:
-            return self._fail(f"{path}: cannot be read ({error.strerror})")
-        except NotesError as error:
-            return self._fail(str(error))
-        split = split_markdown if path.suffix.lower() in MARKDOWN_SUFFIXES else split_text
-        title, chunks = split(str(path), path.stem, text, self._store.encoder)
-        self._waiting.append(Document(str(path), title, digest, stat.st_size, stat.st_mtime_ns, chunks=tuple(chunks)))
-        if known is None:
-            summary.added += 1
+            return self._fail(SourceFile(str(path)), f"cannot be read ({error.strerror})")
+        file = SourceFile(str(path), hashlib.sha256(data).hexdigest(), stat.st_size, _settled(stat))
+        if known and known.digest == file.digest:
+            self._store.touch(replace(known, size=file.size, mtime_ns=file.mtime_ns))
+            self._recall({path})
+            return self._advance(file.size, path.name)
+        try:
+            documents, problem = self._documents(path, data, file.digest)
+        except Unreadable as error:
+            return self._fail(file, str(error))
+        if not documents:
+            return self._give_nothing(file, problem)
+        if problem:
+            self.summary.partly.append(f"{path}: {problem}")
+        if str(path) in self._before:
+            self.summary.changed += 1
         else:
-            summary.changed += 1
+            self.summary.added += 1
+        self._bytes_waiting += file.size
+        self._writer.add(documents, replace(file, problem=problem))
 
-    def _fail(self, line: str) -> None:
+    def _documents(self, path: Path, data: bytes, digest: str) -> tuple[list[Document], str]:
+        """What a file holds, and what is to be said of it. Raises Unreadable."""
+        readings = self._worker.read(data, str(path), format_of(path.name) or sniff(data)) if data.strip() else []
+        told = [reading.problem for reading in readings if reading.problem]
+        full = {_source(path, reading): reading for reading in readings if reading.text.strip()}
+        documents = [
+            make_document(reading, source, str(path), digest, self._store)
+            for source, reading in full.items()
+            if source not in self._excluded
+        ]
+        if not documents and told:
+            raise Unreadable("; ".join(told))
+        return documents, "; ".join(told)
+
+    def _give_nothing(self, file: SourceFile, problem: str) -> None:
+        """A file without text is known, so that it can be named; what it held before goes."""
+        file = replace(file, problem=problem or ("is empty" if not file.size else "holds no text"))
+        self._store.add([], file)
+        self._tell_empty(file)
+        self._advance(file.size, Path(file.path).name)
+
+    def _tell_empty(self, file: SourceFile) -> None:
+        self.summary.skipped += 1
+        self.summary.left_out.append((Path(file.path), file.problem))
+
+    def _fail(self, file: SourceFile, reason: str) -> None:
         """A file that cannot be read now keeps what was indexed of it before."""
-        self.summary.failed += 1
-        self.summary.failures.append(line)
+        file = replace(file, problem=reason, failed=True)
+        self._store.touch(file)
+        self._tell_failure(file)
+        self._advance(file.size, Path(file.path).name)
 
-    def _write(self) -> None:
-        """Embed what is waiting, then make it visible."""
-        chunks = [chunk for document in self._waiting for chunk in document.chunks]
-        missing = self._store.missing(chunks) if chunks else []
-        waiting_bytes = sum(document.size for document in self._waiting)
-        for part in _batches(missing):
-            self._store.embed(part)
-            # a document is visible only when all of it is embedded, so most of its bytes are done by now
-            self._advance(waiting_bytes * len(part) // (len(missing) + len(self._waiting)), Path(part[-1].source).name)
-        for document in self._waiting:
-            self._store.add(document)
-        self._waiting.clear()
+    def _tell_failure(self, file: SourceFile) -> None:
+        self.summary.failed += 1
+        self.summary.failures.append(f"{file.path}: {file.problem}")
+        self.summary.failed_by_name |= Path(file.path) in self._roots
+
+    def _embedded(self, share: float, source: str) -> None:
+        self._advance(int(self._bytes_waiting * share), Path(source).name)
+        if share == 1.0:
+            self._bytes_waiting = 0
 
     def _advance(self, size: int, name: str) -> None:
         self._bytes_done = min(self._bytes_total, self._bytes_done + size)
-        self._progress(self._bytes_total, self._bytes_done, name)
+        self._progress("Indexing", self._bytes_total, self._bytes_done, name)
 
     def _remove_missing(self, roots: list[Path], files: list[Path]) -> None:
         """After the rest, so that a file that only moved keeps its vectors."""
         present = {str(path) for path in files}
-        unread = {str(path) for path, _ in self.summary.left_out}
-        for source in self._known:
-            inside = any(Path(source).is_relative_to(root) for root in roots)
-            if inside and source not in present and not (source in unread and Path(source).exists()):
-                self._store.remove(source)
+        unread = {str(path) for path, reason in self.summary.left_out if "cannot be" in reason}
+        for path in self._known:
+            inside = any(Path(path).is_relative_to(root) for root in roots)
+            if inside and path not in present and not (path in unread and Path(path).exists()):
+                self._store.remove_file(path)
                 self.summary.removed += 1
 
-    def _remember(self, root: Path) -> None:
+    def _remember(self, root: Path | str) -> None:
         """Keep `root` for the next ingest without arguments, unless a folder above it is kept already."""
+        if isinstance(root, str):
+            return self._store.add_root(root)
         if not root.exists():
-            self._store.remove_root(str(root))
-            return
-        others = [Path(other) for other in self._store.roots()]
+            return self._store.remove_root(str(root))
+        others = [Path(other) for other in self._store.roots() if "://" not in other]
         if any(root.is_relative_to(other) for other in others):
-            return
+            return None
         for other in others:
             if other.is_relative_to(root):
                 self._store.remove_root(str(other))
-        self._store.add_root(str(root))
+        return self._store.add_root(str(root))
+
+
+def _source(path: Path, reading: Reading) -> str:
+    """Names a document: the file, and in an archive what it is called there."""
+    if not reading.name:
+        return str(path)
+    return f"{path}#{reading.name}" if "://" in reading.name else f"{path}/{reading.name}"
+
+
+def _settled(stat: os.stat_result) -> int:
+    """The time of the last change; none where it is so recent that the next change might carry the same."""
+    return stat.st_mtime_ns if time.time_ns() - stat.st_mtime_ns > 2 * 10**9 else 0
+
+
+def _shown(path: Path) -> str:
+    """A path as text that the catalogue can hold, whatever bytes are in its name."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _stat(path: Path) -> os.stat_result | None:
@@ -229,8 +383,3 @@ def _stat(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
-
-
-def _batches(chunks: list[Chunk]) -> Iterator[list[Chunk]]:
-    for start in range(0, len(chunks), _BATCH):
-        yield chunks[start : start + _BATCH]

@@ -1,43 +1,232 @@
-"""Read a file's bytes as text."""
+"""Read a file or a page: pick the reader for its format."""
 
-import codecs
-from pathlib import Path
+import re
+from pathlib import PurePath
+from urllib.parse import unquote, urlsplit
 
-from knowledge.errors import NotesError
+from ingest.clean import clean
+from ingest.decode import decode
+from ingest.pages import Page
+from ingest.reading import Reading, Unreadable
 
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
+#: Format by suffix. What is not here is not looked for in folders.
+FORMATS = {
+    **dict.fromkeys((".md", ".markdown", ".mdown", ".mkd"), "markdown"),
+    **dict.fromkeys((".txt", ".text"), "plain"),
+    ".rst": "rst",
+    ".org": "org",
+    **dict.fromkeys((".html", ".htm", ".xhtml"), "html"),
+    **dict.fromkeys((".mhtml", ".mht"), "mhtml"),
+    ".pdf": "pdf",
+    ".docx": "docx",
+    ".pptx": "pptx",
+    ".epub": "epub",
+    ".ipynb": "notebook",
+    **dict.fromkeys((".csv", ".tsv"), "table"),
+    **dict.fromkeys((".warc", ".warc.gz"), "warc"),
+    **dict.fromkeys((".zip", ".textpack"), "zip"),
+}
+#: Formats whose parsers cannot crash: they need no process of their own.
+SAFE_FORMATS = frozenset({"markdown", "plain"})
+
+_MAGIC = ((b"%PDF-", "pdf"), (b"PK\x03\x04", "zip"), (b"WARC/", "warc"))
+_TYPES = {
+    "text/html": "html",
+    "application/xhtml+xml": "html",
+    "application/pdf": "pdf",
+    "text/markdown": "markdown",
+    "text/x-markdown": "markdown",
+    "text/x-rst": "rst",
+    "text/csv": "table",
+    "application/x-ipynb+json": "notebook",
+    "application/epub+zip": "epub",
+}
+# Notion puts the page's id behind its name
+_NOTION_ID = re.compile(r"[ _-][0-9a-f]{32}$")
 
 
-def decode(data: bytes, path: Path) -> str:
-    """The text of a file, with `\\n` line ends, in whatever encoding it was saved.
+class NoArticle(Unreadable):
+    """A page that holds nothing worth indexing; `state` is the link's, as `ingest.links` has them."""
 
-    Raises NotesError, naming `path`, for binary data.
+    def __init__(self, state: str, reason: str) -> None:
+        super().__init__(state, reason)
+        self.state = state
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+def format_of(name: str) -> str | None:
+    """The format that a file's name stands for; None for one that is not read."""
+    lower = name.lower()
+    return "warc" if lower.endswith(".warc.gz") else FORMATS.get(PurePath(lower).suffix)
+
+
+def sniff(data: bytes) -> str:
+    """The format of a file whose name does not tell."""
+    start = data[:1024].lstrip()
+    found = next((format for magic, format in _MAGIC if start.startswith(magic)), None)
+    if found:
+        return found
+    return "html" if start[:15].lower().startswith((b"<!doctype html", b"<html")) else "plain"
+
+
+def read(data: bytes, name: str, format: str) -> list[Reading]:
+    """The documents in a file, most often one; `name` gives the title where the document has none.
+
+    Raises Unreadable.
     """
-    text = _decode(data, path)
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    readings = _read(data, name, format)
+    for reading in readings:
+        reading.title = reading.title or _title_of(reading.name or name)
+    return readings
 
 
-def _decode(data: bytes, path: Path) -> str:
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            return data.decode(encoding, "replace")
-    if b"\0" in data:
-        raise NotesError(f"{path}: holds binary data, not text")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return data.decode(_guess_encoding(data), "replace")
+def _title_of(name: str) -> str:
+    stem = PurePath(name).stem
+    return _NOTION_ID.sub("", stem) or stem or name
 
 
-def _guess_encoding(data: bytes) -> str:
-    import charset_normalizer
+def _read(data: bytes, name: str, format: str) -> list[Reading]:
+    if format == "warc":
+        return _read_warc(data)
+    if format == "zip":
+        return _read_zip(data, name)
+    return [_read_one(data, name, format)]
 
-    # the start of the file is enough to tell, and keeps the guess quick on a large one
-    best = charset_normalizer.from_bytes(data[: 2**18]).best()
-    return best.encoding if best else "cp1252"
+
+def _read_one(data: bytes, name: str, format: str) -> Reading:  # noqa: C901  one line for each format
+    match format:
+        case "markdown":
+            from ingest.readers.markdown import read_markdown
+
+            return read_markdown(clean(decode(data)))
+        case "plain":
+            from ingest.readers.plain import read_plain
+
+            return read_plain(clean(decode(data)))
+        case "rst":
+            from ingest.readers.rst import read_rst
+
+            return read_rst(clean(decode(data)))
+        case "org":
+            from ingest.readers.org import read_org
+
+            return read_org(clean(decode(data)))
+        case "html":
+            from ingest.readers.web import read_html
+
+            return read_html(data)
+        case "mhtml":
+            from ingest.readers.mhtml import read_mhtml
+
+            return read_mhtml(data)
+        case "pdf":
+            from ingest.readers.pdf import read_pdf
+
+            return read_pdf(data)
+        case "docx":
+            from ingest.readers.office import read_docx
+
+            return read_docx(data)
+        case "pptx":
+            from ingest.readers.office import read_pptx
+
+            return read_pptx(data)
+        case "epub":
+            from ingest.readers.epub import read_epub
+
+            return read_epub(data)
+        case "notebook":
+            from ingest.readers.notebook import read_notebook
+
+            return read_notebook(data)
+        case "table":
+            from ingest.readers.table import read_table
+
+            return read_table(clean(decode(data)), "\t" if name.lower().endswith(".tsv") else None)
+        case _:
+            raise AssertionError(format)
+
+
+# -- archives ------------------------------------------------------------------------------------------------------
+
+
+def _read_zip(data: bytes, name: str) -> list[Reading]:
+    """Every note in a zip file. Nothing is unpacked to disk; archives inside are not opened."""
+    from ingest.readers.archive import notes_in
+
+    readings = []
+    problems = []
+    for member, content in notes_in(data, readable=_is_single):
+        format = format_of(member)
+        assert format
+        try:
+            reading = _read_one(content, member, format)
+        except Unreadable as error:
+            problems.append(f"{member}: {error}")
+            continue
+        reading.name = member
+        readings.append(reading)
+    return _with_problems(readings, problems, "holds no notes that can be read")
+
+
+def _is_single(name: str) -> bool:
+    """Whether a name inside an archive is that of a document, and not of a further archive."""
+    return format_of(name) not in (None, "zip", "warc")
+
+
+def _read_warc(data: bytes) -> list[Reading]:
+    """Every page in a web archive that is an article."""
+    from ingest.readers.warc import pages_in
+
+    readings = {}
+    problems = []
+    for page in pages_in(data):
+        try:
+            reading = read_page(page)
+        except Unreadable as error:
+            problems.append(f"{page.url}: {error}")
+            continue
+        reading.name = page.url
+        readings[page.url] = reading
+    return _with_problems(list(readings.values()), problems, "holds no page that is an article")
+
+
+def _with_problems(readings: list[Reading], problems: list[str], none: str) -> list[Reading]:
+    if not readings:
+        raise Unreadable("; ".join((none, *problems[:3])))
+    if problems:
+        readings[0].problem = f"{len(problems)} of its parts could not be read: " + "; ".join(problems[:3])
+    return readings
+
+
+# -- pages ---------------------------------------------------------------------------------------------------------
+
+
+def read_page(page: Page) -> Reading:
+    """The article in a fetched page. Raises NoArticle where it holds none, Unreadable where it is damaged."""
+    format = _format_of_page(page)
+    if format == "html":
+        from ingest.readers.web import read_html, why_no_article
+
+        reading = read_html(page.body, page.url, page.charset)
+        if why := why_no_article(reading, page.body, page.status):
+            raise NoArticle(*why)
+    else:
+        reading = _read_one(page.body, urlsplit(page.final_url).path, format)
+    if not reading.text.strip():
+        raise NoArticle("no text", reading.problem or "holds no text")
+    reading.title = reading.title or _title_of(unquote(urlsplit(page.url).path).rstrip("/") or page.url)
+    reading.kind, reading.url = "article", page.url
+    return reading
+
+
+def _format_of_page(page: Page) -> str:
+    """By the declared type where it says something; many servers send everything as plain text or as bytes."""
+    if page.content_type in _TYPES:
+        return _TYPES[page.content_type]
+    named = format_of(urlsplit(page.final_url).path)
+    sniffed = sniff(page.body)
+    return sniffed if named in (None, "html", "zip", "warc") or sniffed == "pdf" else named

@@ -1,4 +1,4 @@
-"""The catalogue: documents, chunks and their full-text index in one SQLite file.
+"""The catalogue: files, documents, chunks, their full-text index, and the pages that notes link to, in SQLite.
 
 The catalogue is the truth about what is indexed; the vectors (`knowledge.vectors`) are looked up by the ids it
 holds. It knows nothing of embeddings.
@@ -10,54 +10,14 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import astuple, fields
 from pathlib import Path
+from typing import Any
 
-from knowledge.documents import Chunk, Document, Link
+from knowledge import schema
+from knowledge.documents import Chunk, Document, Link, LinkedPage, Listed, Place, Reference, SourceFile
 from knowledge.errors import NotesError
 from knowledge.text import content_words
-
-SCHEMA_VERSION = 1
-
-# The triggers keep the full-text index in step inside every transaction:
-# https://sqlite.org/fts5.html#external_content_tables
-_SCHEMA = """
-CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE roots (path TEXT PRIMARY KEY);
-CREATE TABLE documents (
-    id INTEGER PRIMARY KEY,
-    source TEXT NOT NULL UNIQUE,
-    title TEXT NOT NULL,
-    kind TEXT NOT NULL,
-    digest TEXT NOT NULL,
-    size INTEGER NOT NULL,
-    mtime_ns INTEGER NOT NULL,
-    indexed_at TEXT NOT NULL DEFAULT (datetime('now'))
-);
-CREATE TABLE chunks (
-    id INTEGER PRIMARY KEY,
-    document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,
-    vector_id TEXT NOT NULL,
-    heading TEXT NOT NULL,
-    text TEXT NOT NULL,
-    heading_path TEXT NOT NULL,
-    first_line INTEGER NOT NULL,
-    last_line INTEGER NOT NULL,
-    url TEXT,
-    links TEXT NOT NULL,
-    tags TEXT NOT NULL
-);
-CREATE INDEX chunks_by_document ON chunks (document_id);
-CREATE INDEX chunks_by_vector ON chunks (vector_id);
-CREATE VIRTUAL TABLE chunks_fts USING fts5 (
-    heading, text, content = 'chunks', content_rowid = 'id', tokenize = 'porter unicode61 remove_diacritics 2'
-);
-CREATE TRIGGER chunks_inserted AFTER INSERT ON chunks BEGIN
-    INSERT INTO chunks_fts (rowid, heading, text) VALUES (new.id, new.heading, new.text);
-END;
-CREATE TRIGGER chunks_deleted AFTER DELETE ON chunks BEGIN
-    INSERT INTO chunks_fts (chunks_fts, rowid, heading, text) VALUES ('delete', old.id, old.heading, old.text);
-END;
-"""
 
 #: BM25 weights of the full-text columns: a heading says what its section is about.
 HEADING_WEIGHT = 2.0
@@ -65,115 +25,222 @@ TEXT_WEIGHT = 1.0
 #: What FTS5's bm25() (k1 = 1.2) tends to for one term as it fills a passage, over the term's rarity.
 _BM25_CEILING = 2.2
 
-_CHUNK_COLUMNS = """chunks.id, chunks.vector_id, heading_path, first_line, last_line, chunks.text, chunks.url, links,
-    tags, documents.source, documents.title, documents.kind"""
+_CHUNK_COLUMNS = """chunks.id, documents.source, documents.title, heading_path, first_line, last_line, chunks.text,
+    links, tags, documents.kind, documents.url, place, overlong"""
+_DOCUMENT_COLUMNS = "source, title, digest, file, kind, url, key, author, published, problem"
+_REFERENCE_COLUMNS = (
+    "links.text, links.url, links.key, links.line, links.heading_path, documents.source, documents.title"
+)
 
 
 class Catalogue:
-    """One SQLite file. Safe to share between threads; other processes may read while one writes."""
+    """`catalogue.sqlite` and one edition of the index, beside it in `index/`.
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._path = path
+    Safe to share between threads; other processes may read while one writes. Without `edition` it is the current one,
+    and `follow` turns to another that has become current since.
+    """
+
+    def __init__(self, home: Path, edition: str | None = None) -> None:
+        self._home = home
+        self._fixed = edition is not None
         self._lock = threading.RLock()
-        try:
-            self._db = sqlite3.connect(path, timeout=30, check_same_thread=False, isolation_level=None)
+        with self._told(home / "catalogue.sqlite"):
+            (home / "index").mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(
+                home / "catalogue.sqlite", timeout=30, check_same_thread=False, isolation_level=None
+            )
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._create()
-        except sqlite3.Error as error:
+            self._create("main", schema.CATALOGUE, schema.CATALOGUE_VERSION)
+        self.edition = edition or self.current_edition()
+        self._attach()
+
+    def _attach(self) -> None:
+        path = edition_path(self._home, self.edition)
+        with self._told(path):
+            self._db.execute("ATTACH ? AS edition", [str(path)])
+            self._db.execute("PRAGMA edition.journal_mode = WAL")
+            # what a power cut may take from the index, the next ingest puts back
+            self._db.execute("PRAGMA edition.synchronous = NORMAL")
+            self._create("edition", schema.INDEX, schema.INDEX_VERSION)
+
+    def follow(self) -> None:
+        """Turn to the current edition, if another process has made a new one current."""
+        with self._lock:
+            if not self._fixed and self.edition != self.current_edition():
+                self._db.execute("DETACH edition")
+                self.edition = self.current_edition()
+                self._attach()
+
+    def current_edition(self) -> str:
+        return self.get_state("edition") or "1"
+
+    @contextmanager
+    def _told(self, path: Path) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
             raise NotesError(
                 f"{path}: the catalogue cannot be opened ({error}): move the file away and run `askmynotes ingest`"
             ) from error
 
-    def _create(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        if version > SCHEMA_VERSION:
-            raise NotesError(f"{self._path} was made by a newer askmynotes: update the program")
-        if version == SCHEMA_VERSION:
+    def _create(self, database: str, script: str, version: int) -> None:
+        if self._version(database) == version:
             return
         with self.transaction():
-            if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
-                for statement in _statements(_SCHEMA):
+            found = self._version(database)
+            if found > version:
+                raise NotesError(f"{self._home} was made by a newer askmynotes: update the program")
+            if found < version:
+                self._drop_tables(database)
+                for statement in _statements(script):
                     self._db.execute(statement)
-                self._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+                self._db.execute(f"PRAGMA {database}.user_version = {version}")
+
+    def _version(self, database: str) -> int:
+        return self._db.execute(f"PRAGMA {database}.user_version").fetchone()[0]
+
+    def _drop_tables(self, database: str) -> None:
+        """Make room for a new layout. What was indexed can be read again; `roots` keeps saying what."""
+        names = [name for (name,) in self._rows(f"SELECT name FROM {database}.sqlite_master WHERE type = 'table'")]
+        roots = self.roots() if "roots" in names else []
+        # a full-text index takes its own tables with it
+        for name in sorted(names, key=lambda name: not name.endswith("_fts")):
+            self._db.execute(f"DROP TABLE IF EXISTS {database}.{name}")
+        if roots:
+            self._db.execute("CREATE TABLE roots (path TEXT PRIMARY KEY)")
+            self._db.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in roots])
 
     def close(self) -> None:
         self._db.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All or nothing, for this thread alone."""
+        """All or nothing, for this thread alone. Raises NotesError where the disk is full or the file damaged."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
             try:
-                yield
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-            self._db.execute("COMMIT")
+                self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                    self._db.execute("COMMIT")
+                except BaseException:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    raise
+            except sqlite3.Error as error:
+                raise NotesError(
+                    f"{self._home}: cannot be written ({error}); what was indexed before is kept"
+                ) from error
 
     def _rows(self, query: str, parameters: Iterable[object] = ()) -> list[tuple]:
         with self._lock:
             return self._db.execute(query, tuple(parameters)).fetchall()
 
-    # -- state and roots --------------------------------------------------------------------------------------------
+    def _write(self, statement: str, parameters: Iterable[object] = ()) -> None:
+        with self._lock:
+            if self._db.in_transaction:
+                self._db.execute(statement, tuple(parameters))
+                return
+        with self.transaction():
+            self._db.execute(statement, tuple(parameters))
+
+    # -- what the person asked for ----------------------------------------------------------------------------------
 
     def get_state(self, key: str) -> str | None:
-        rows = self._rows("SELECT value FROM state WHERE key = ?", [key])
-        return rows[0][0] if rows else None
+        return self._one("SELECT value FROM state WHERE key = ?", key)
 
     def set_state(self, key: str, value: str) -> None:
-        with self._lock:
-            self._db.execute("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
+        self._write("INSERT OR REPLACE INTO state VALUES (?, ?)", (key, value))
 
     def roots(self) -> list[str]:
-        """The files and folders the user asked to index."""
+        """The files, folders and addresses the user asked to index."""
         return [path for (path,) in self._rows("SELECT path FROM roots ORDER BY path")]
 
     def add_root(self, path: str) -> None:
-        with self._lock:
-            self._db.execute("INSERT OR IGNORE INTO roots VALUES (?)", (path,))
+        self._write("INSERT OR IGNORE INTO roots VALUES (?)", (path,))
 
     def remove_root(self, path: str) -> None:
-        with self._lock:
-            self._db.execute("DELETE FROM roots WHERE path = ?", (path,))
+        self._write("DELETE FROM roots WHERE path = ?", (path,))
 
-    # -- documents --------------------------------------------------------------------------------------------------
+    def excluded(self) -> list[str]:
+        """What lies inside a root and was taken out by hand."""
+        return [path for (path,) in self._rows("SELECT path FROM excluded ORDER BY path")]
 
-    def documents(self) -> list[tuple[Document, int, str]]:
-        """Every document without its chunks, with the number of its chunks and when it was indexed (UTC)."""
+    def exclude(self, path: str) -> None:
+        self._write("INSERT OR IGNORE INTO excluded VALUES (?)", (path,))
+
+    def include(self, path: str) -> None:
+        self._write("DELETE FROM excluded WHERE path = ?", (path,))
+
+    # -- the edition ------------------------------------------------------------------------------------------------
+
+    def about(self, key: str) -> str | None:
+        """What is recorded of this edition of the index."""
+        return self._one("SELECT value FROM about WHERE key = ?", key)
+
+    def set_about(self, key: str, value: str) -> None:
+        self._write("INSERT OR REPLACE INTO about VALUES (?, ?)", (key, value))
+
+    # -- files and documents ----------------------------------------------------------------------------------------
+
+    def files(self) -> list[SourceFile]:
+        """Every file that was looked at, also those that gave nothing."""
+        rows = self._rows("SELECT path, digest, size, mtime_ns, problem, failed FROM files ORDER BY path")
+        return [SourceFile(*row[:-1], failed=bool(row[-1])) for row in rows]
+
+    def put_file(self, file: SourceFile) -> None:
+        self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", astuple(file))
+
+    def delete_file(self, path: str) -> None:
+        """Forget a file with the documents that were read from it."""
+        self._write("DELETE FROM documents WHERE file = ?", [path])
+        self._write("DELETE FROM files WHERE path = ?", [path])
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """What was passed over in the folders, with the reason."""
+        return self._rows("SELECT path, reason FROM left_out ORDER BY path")
+
+    def set_left_out(self, inside: Iterable[str], left_out: Iterable[tuple[str, str]]) -> None:
+        """Replace what is known to be passed over inside these files and folders."""
+        with self.transaction():
+            for root in inside:
+                self._db.execute(
+                    "DELETE FROM left_out WHERE path = ? OR substr(path, 1, ?) = ?", (root, len(root) + 1, f"{root}/")
+                )
+            self._db.executemany("INSERT OR REPLACE INTO left_out VALUES (?, ?)", list(left_out))
+
+    def documents(self) -> list[Listed]:
+        """Every document, without its chunks."""
         rows = self._rows(
-            """SELECT source, title, digest, size, mtime_ns, kind, indexed_at,
-                      (SELECT count(*) FROM chunks WHERE document_id = documents.id)
-               FROM documents ORDER BY source"""
+            f"""SELECT {_DOCUMENT_COLUMNS}, (SELECT count(*) FROM chunks WHERE document_id = documents.id), indexed_at
+                FROM documents ORDER BY source"""
         )
-        return [(Document(*row[:6]), row[7], row[6]) for row in rows]
+        return [Listed(Document(*row[:-2]), row[-2], row[-1]) for row in rows]
 
     def put(self, document: Document) -> None:
         """Add `document`, or replace the one of the same source. Call inside a transaction."""
         self.delete(document.source)
+        columns = [column.strip() for column in _DOCUMENT_COLUMNS.split(",")]
         cursor = self._db.execute(
-            "INSERT INTO documents (source, title, kind, digest, size, mtime_ns) VALUES (?, ?, ?, ?, ?, ?)",
-            (document.source, document.title, document.kind, document.digest, document.size, document.mtime_ns),
+            f"INSERT INTO documents ({_DOCUMENT_COLUMNS}) VALUES ({_places(columns)})",
+            [getattr(document, column) for column in columns],
         )
         self._db.executemany(
-            """INSERT INTO chunks (document_id, vector_id, heading, text, heading_path, first_line, last_line, url,
-                                   links, tags) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+            """INSERT INTO chunks (document_id, vector_id, heading, text, heading_path, first_line, last_line, links,
+                                   tags, place, overlong) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
             [(cursor.lastrowid, *_chunk_row(chunk)) for chunk in document.chunks],
         )
+        self._db.executemany(
+            "INSERT INTO links (document_id, text, url, key, line, heading_path) VALUES (?, ?, ?, ?, ?, ?)",
+            [(cursor.lastrowid, *_reference_row(reference)) for reference in document.references],
+        )
 
-    def touch(self, document: Document) -> None:
-        """Remember the new size and time of a file whose content is the same."""
-        with self._lock:
-            self._db.execute(
-                "UPDATE documents SET size = ?, mtime_ns = ? WHERE source = ?",
-                (document.size, document.mtime_ns, document.source),
-            )
+    def set_address(self, source: str, url: str, key: str) -> None:
+        """Make a document the article of this address."""
+        self._write("UPDATE documents SET kind = 'article', url = ?, key = ? WHERE source = ?", (url, key, source))
 
     def delete(self, source: str) -> None:
-        with self._lock:
-            self._db.execute("DELETE FROM documents WHERE source = ?", (source,))
+        self._write("DELETE FROM documents WHERE source = ?", (source,))
 
     # -- chunks -----------------------------------------------------------------------------------------------------
 
@@ -181,19 +248,18 @@ class Catalogue:
         """Numbers of documents and of chunks."""
         return self._rows("SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM chunks)")[0]
 
-    def count_links(self) -> int:
-        """Number of different addresses in all chunks; links without one do not count."""
-        rows = self._rows(
-            """SELECT count(DISTINCT json_extract(link.value, '$[1]')) FROM chunks, json_each(chunks.links) AS link
-               WHERE json_extract(link.value, '$[1]') <> ''"""
-        )
-        return rows[0][0]
-
     def headings(self, limit: int) -> list[str]:
-        """Up to `limit` different headings, taken evenly from the whole."""
-        rows = self._rows("SELECT heading_path FROM chunks WHERE heading <> '' GROUP BY heading ORDER BY min(id)")
+        """Up to `limit` different headings of notes, taken evenly from the whole."""
+        rows = self._rows(
+            """SELECT heading_path FROM chunks JOIN documents ON documents.id = document_id
+               WHERE heading <> '' GROUP BY heading ORDER BY min(documents.kind <> 'note'), min(chunks.id)"""
+        )
         step = max(1, len(rows) // limit)
         return [json.loads(path)[-1] for (path,) in rows[::step]][:limit]
+
+    def overlong(self) -> list[Chunk]:
+        """The chunks that the encoder does not read to their end."""
+        return self._chunks("overlong", ())
 
     def vector_ids(self) -> set[str]:
         return {vector_id for (vector_id,) in self._rows("SELECT DISTINCT vector_id FROM chunks")}
@@ -206,36 +272,38 @@ class Catalogue:
             if not self._rows("SELECT 1 FROM chunks WHERE vector_id = ? LIMIT 1", [vector_id])
         ]
 
-    def vector_ids_of(self, source: str) -> set[str]:
+    def vector_ids_of(self, source: str = "", file: str = "") -> set[str]:
+        """The vectors of one document, or of all that were read from one file."""
+        column, value = ("file", file) if file else ("source", source)
         rows = self._rows(
-            "SELECT vector_id FROM chunks JOIN documents ON documents.id = document_id WHERE source = ?", [source]
+            f"SELECT vector_id FROM chunks JOIN documents ON documents.id = document_id WHERE {column} = ?", [value]
         )
         return {vector_id for (vector_id,) in rows}
 
     def chunks(self, chunk_ids: Iterable[int]) -> dict[int, Chunk]:
         """The chunks of these row ids, by id."""
         wanted = list(chunk_ids)
-        rows = self._rows(
-            f"""SELECT {_CHUNK_COLUMNS} FROM chunks JOIN documents ON documents.id = document_id
-                WHERE chunks.id IN ({", ".join("?" * len(wanted))})""",
-            wanted,
-        )
+        rows = self._chunk_rows(f"chunks.id IN ({_places(wanted)})", wanted)
         return {row[0]: _chunk_of(row) for row in rows}
 
     def chunks_of(self, source: str) -> list[Chunk]:
         """The chunks of one document, in the order in which they stand there."""
-        rows = self._rows(
+        return self._chunks("documents.source = ?", [source])
+
+    def _chunks(self, condition: str, parameters: Iterable[object]) -> list[Chunk]:
+        return [_chunk_of(row) for row in self._chunk_rows(condition, parameters)]
+
+    def _chunk_rows(self, condition: str, parameters: Iterable[object]) -> list[tuple]:
+        return self._rows(
             f"""SELECT {_CHUNK_COLUMNS} FROM chunks JOIN documents ON documents.id = document_id
-                WHERE documents.source = ? ORDER BY chunks.id""",
-            [source],
+                WHERE {condition} ORDER BY chunks.id""",
+            parameters,
         )
-        return [_chunk_of(row) for row in rows]
 
     def chunk_ids_of_vectors(self, vector_ids: list[str]) -> dict[str, list[int]]:
         """Row ids of the chunks that each vector stands for."""
         rows = self._rows(
-            f"SELECT vector_id, id FROM chunks WHERE vector_id IN ({', '.join('?' * len(vector_ids))}) ORDER BY id",
-            vector_ids,
+            f"SELECT vector_id, id FROM chunks WHERE vector_id IN ({_places(vector_ids)}) ORDER BY id", vector_ids
         )
         found: dict[str, list[int]] = {}
         for vector_id, chunk_id in rows:
@@ -261,12 +329,58 @@ class Catalogue:
 
     def frequency(self, word: str) -> int:
         """Number of chunks that hold `word` in any of its forms."""
-        return self._rows("SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?", [_quoted(word)])[0][0]
+        return self._one("SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?", _quoted(word)) or 0
 
     def rarity(self, word: str) -> float:
         """Inverse document frequency of `word` in any of its forms, as FTS5's bm25() has it."""
         total, holding = self.counts()[1], self.frequency(word)
         return max(1e-6, math.log((total - holding + 0.5) / (holding + 0.5)))
+
+    # -- links and the pages they lead to ---------------------------------------------------------------------------
+
+    def references(self) -> list[Reference]:
+        """Every link that stands in a note, in the order of the notes and their lines."""
+        return self._references("1", ())
+
+    def referring(self, key: str) -> list[Reference]:
+        """The places in the notes that link to a page, also by an address that was redirected to it."""
+        return self._references("links.key IN (SELECT ? UNION SELECT key FROM pages WHERE same_as = ?)", (key, key))
+
+    def _references(self, condition: str, parameters: Iterable[object]) -> list[Reference]:
+        rows = self._rows(
+            f"""SELECT {_REFERENCE_COLUMNS} FROM links JOIN documents ON documents.id = document_id
+                WHERE {condition} ORDER BY documents.source, links.line, links.id""",
+            parameters,
+        )
+        return [Reference(*row[:4], tuple(json.loads(row[4])), *row[5:]) for row in rows]
+
+    def key_of_document(self, source: str) -> str:
+        return self._one("SELECT key FROM documents WHERE source = ?", source) or ""
+
+    def pages(self) -> dict[str, LinkedPage]:
+        """What is known of every page that was tried, by its key."""
+        columns = ", ".join(field.name for field in fields(LinkedPage))
+        return {row[0]: LinkedPage(*row) for row in self._rows(f"SELECT {columns} FROM pages ORDER BY url")}
+
+    def put_page(self, page: LinkedPage) -> None:
+        columns = ", ".join(field.name for field in fields(LinkedPage))
+        values = astuple(page)
+        self._write(f"INSERT OR REPLACE INTO pages ({columns}) VALUES ({_places(values)})", values)
+
+    def delete_page(self, key: str) -> None:
+        self._write("DELETE FROM pages WHERE key = ?", [key])
+
+    def _one(self, query: str, *parameters: object) -> Any:
+        rows = self._rows(query, parameters)
+        return rows[0][0] if rows else None
+
+
+def edition_path(home: Path, edition: str) -> Path:
+    return home / "index" / f"{edition}.sqlite"
+
+
+def _places(values: "list | tuple") -> str:
+    return ", ".join("?" * len(values))
 
 
 def _quoted(term: str) -> str:
@@ -289,16 +403,18 @@ def _chunk_row(chunk: Chunk) -> tuple:
         chunk.vector_id,
         chunk.heading,
         chunk.text,
-        json.dumps(chunk.heading_path, ensure_ascii=False),
+        _as_json(chunk.heading_path),
         *chunk.lines,
-        chunk.url,
-        json.dumps([[link.text, link.url] for link in chunk.links], ensure_ascii=False),
-        json.dumps(chunk.tags, ensure_ascii=False),
+        _as_json([[link.text, link.url] for link in chunk.links]),
+        _as_json(chunk.tags),
+        _as_json(astuple(chunk.place) if chunk.place else None),
+        chunk.overlong,
     )
 
 
 def _chunk_of(row: tuple) -> Chunk:
-    _, _, heading_path, first_line, last_line, text, url, links, tags, source, title, kind = row
+    _, source, title, heading_path, first_line, last_line, text, links, tags, kind, url, place, overlong = row
+    place = json.loads(place)
     return Chunk(
         source=source,
         title=title,
@@ -309,4 +425,14 @@ def _chunk_of(row: tuple) -> Chunk:
         tags=tuple(json.loads(tags)),
         kind=kind,
         url=url,
+        place=Place(*place) if place else None,
+        overlong=bool(overlong),
     )
+
+
+def _reference_row(reference: Reference) -> tuple:
+    return (reference.text, reference.url, reference.key, reference.line, _as_json(reference.heading_path))
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -13,6 +13,19 @@ class Link:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a passage stands in a source whose lines nobody sees: from the `first` page, slide, row or cell to the
+    `last`, counted from 1."""
+
+    unit: str
+    first: int
+    last: int
+
+    def __str__(self) -> str:
+        return f"{self.unit} {self.first}" if self.first == self.last else f"{self.unit}s {self.first}–{self.last}"
+
+
+@dataclass(frozen=True)
 class Chunk:
     """A passage of a document: a whole section, or a part of one that is longer than the encoder reads."""
 
@@ -25,6 +38,9 @@ class Chunk:
     tags: tuple[str, ...] = ()
     kind: str = "note"
     url: str | None = None
+    place: Place | None = None
+    #: longer than the encoder reads and not to be cut: the end is found by its words only
+    overlong: bool = False
 
     @property
     def heading(self) -> str:
@@ -48,16 +64,93 @@ class Chunk:
 
 
 @dataclass(frozen=True)
+class Reference:
+    """A link with the place where it stands: the section and the line, from 1, of the note `source`.
+
+    `key` names the page that it leads to (`ingest.addresses.key_of`); it is empty where the link leads to none.
+    """
+
+    text: str
+    url: str
+    key: str
+    line: int
+    heading_path: tuple[str, ...]
+    source: str = ""
+    title: str = ""
+
+    @property
+    def heading(self) -> str:
+        return " › ".join(self.heading_path)
+
+
+@dataclass(frozen=True)
 class Document:
-    """A source and its chunks. `size` in bytes and `mtime_ns` tell an unchanged file without reading it."""
+    """A source and its chunks.
+
+    `file` is where it was read: the source itself, the archive that holds it, or nothing for a fetched page. `key`
+    names the page by its address (`ingest.addresses.key_of`) where it has one; by it notes are matched to what they
+    link to. `digest` is that of the bytes it was read from.
+    """
 
     source: str
     title: str
     digest: str
+    file: str = ""
+    kind: str = "note"
+    url: str | None = None
+    key: str = ""
+    author: str = ""
+    published: str = ""
+    problem: str = ""
+    chunks: tuple[Chunk, ...] = field(default=(), repr=False)
+    references: tuple[Reference, ...] = field(default=(), repr=False)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A document as `sources` lists it: with the number of its chunks and when it was indexed (UTC)."""
+
+    document: Document
+    chunks: int
+    indexed_at: str
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that was looked at.
+
+    `size` in bytes and `mtime_ns` tell an unchanged one without reading it. `problem` says why it gave nothing, or not
+    all that it holds; `failed` that it could not be read, and what was indexed of it before is kept.
+    """
+
+    path: str
+    digest: str = ""
     size: int = 0
     mtime_ns: int = 0
-    kind: str = "note"
-    chunks: tuple[Chunk, ...] = field(default=(), repr=False)
+    problem: str = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class LinkedPage:
+    """A page that notes link to, or that was asked for, and how fetching it ended.
+
+    `state` is one of the words in `ingest.links`; times are UTC. `digest` is that of the page kept in `pages/`, and
+    `fetched_at` its date: both stay when the link dies later. `same_as` is the key of the page that this one turned
+    out to be, after a redirect.
+    """
+
+    key: str
+    url: str
+    state: str
+    reason: str = ""
+    checked_at: str = ""
+    fetched_at: str = ""
+    final_url: str = ""
+    digest: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    same_as: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,10 +26,19 @@ class Settings:
     embedding_model: str = DEFAULT_EMBEDDING_MODEL
     #: larger files are skipped by ingest, in megabytes
     max_file_mb: int = 64
+    #: every ingest fetches the pages that the notes link to
+    fetch_links: bool = False
+    #: private and loopback hosts, otherwise refused, that may be fetched from
+    allow_private_hosts: tuple[str, ...] = ()
 
     @property
     def models(self) -> Path:
         return self.home / "models"
+
+    @property
+    def pages(self) -> Path:
+        """The fetched pages, as fetched."""
+        return self.home / "pages"
 
 
 def load_settings(home: Path | None = None) -> Settings:
@@ -57,6 +66,10 @@ def _read_config(path: Path) -> dict[str, Any]:
     for key, value in values.items():
         if key not in known:
             raise NotesError(f"{path}: unknown setting {key!r}; known are {', '.join(known)}")
-        if not isinstance(value, known[key]) or isinstance(value, bool):
+        if key == "allow_private_hosts":
+            if not isinstance(value, list) or not all(isinstance(host, str) for host in value):
+                raise NotesError(f"{path}: {key} must be a list of host names, not {value!r}")
+            values[key] = tuple(value)
+        elif type(value) is not known[key]:
             raise NotesError(f"{path}: {key} must be a {known[key].__name__}, not {value!r}")
     return values

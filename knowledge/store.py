@@ -2,26 +2,26 @@
 
 Two stores cannot share a transaction. The order of writing makes every moment safe instead: vectors first, named by
 what was embedded, so writing one twice is harmless; then the catalogue, in one transaction; then the vectors that
-nothing refers to are deleted. A search shows only what the catalogue holds. `finish` sweeps what a killed run left.
+nothing refers to are deleted. A search shows only what the catalogue holds. `writing` sweeps what a killed run left.
+
+The index has editions. Another embedding model or another way of splitting makes a new one beside the current one,
+which answers until the new one is complete (`Store.renewed`).
 """
 
 import dataclasses
 import functools
-import hashlib
+import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from knowledge.catalogue import Catalogue
-from knowledge.documents import Chunk, Document, Hit
+from knowledge.catalogue import Catalogue, edition_path
+from knowledge.documents import Chunk, Document, Hit, LinkedPage, Listed, Reference, SourceFile
 from knowledge.encoder import Encoder, load_encoder
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
 from knowledge.vectors import Vectors
-
-if TYPE_CHECKING:
-    pass
 
 #: How many chunks each ranking hands to the fusion.
 CANDIDATES = 50
@@ -35,9 +35,9 @@ class Store:
     The encoder and the vectors load on first need, so that listing and an unchanged ingest stay fast.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, edition: str | None = None) -> None:
         self._settings = settings
-        self._catalogue = Catalogue(settings.home / "catalogue.sqlite")
+        self._catalogue = Catalogue(settings.home, edition)
         self._encoder: Encoder | None = None
         self._vectors: Vectors | None = None
         self._vectors_lock = threading.Lock()
@@ -50,8 +50,10 @@ class Store:
 
     @property
     def encoder(self) -> Encoder:
+        """The encoder that this edition was made with; for a new one, the one that is set."""
         if self._encoder is None:
-            self._encoder = load_encoder(self._settings.embedding_model, self._settings.models)
+            made_with = (self.made_with or "").partition(" · ")[0]
+            self._encoder = load_encoder(made_with or self._settings.embedding_model, self._settings.models)
         return self._encoder
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -63,6 +65,7 @@ class Store:
         that it is better than the next: with few or terse notes the best of a ranking is often no match at all, and
         fusing by rank alone then loses to one ranking by itself (tests/benchmarks/README.md has the figures).
         """
+        self._follow()
         fused: dict[tuple[str, str, tuple[int, int]], Hit] = {}
         sparse = self.rank_sparse(query)
         for hit in (*self._rank_dense(query, beside=sparse), *sparse):
@@ -118,17 +121,40 @@ class Store:
         near = parts[max(0, index - NEIGHBOURS) : index + NEIGHBOURS + 1] or [chunk]
         return functools.reduce(_joined, near)
 
-    def documents(self) -> list[tuple[Document, int, str]]:
-        """Every document with the number of its chunks and when it was indexed (UTC)."""
+    def documents(self) -> list[Listed]:
+        """Every document without its chunks, by source."""
+        self._follow()
         return self._catalogue.documents()
+
+    def files(self) -> list[SourceFile]:
+        """Every file that was looked at, also those that gave nothing."""
+        return self._catalogue.files()
+
+    def left_out(self) -> list[tuple[str, str]]:
+        """What was passed over in the folders, with the reason."""
+        return self._catalogue.left_out()
 
     def counts(self) -> tuple[int, int]:
         """Numbers of documents and of chunks."""
+        self._follow()
         return self._catalogue.counts()
 
-    def count_links(self) -> int:
-        """Number of different addresses that stand in the indexed notes."""
-        return self._catalogue.count_links()
+    def overlong(self) -> list[Chunk]:
+        """The chunks that the encoder does not read to their end."""
+        return self._catalogue.overlong()
+
+    def references(self) -> list[Reference]:
+        """Every link that stands in a note, in the order of the notes and their lines."""
+        return self._catalogue.references()
+
+    def referring(self, source: str) -> list[Reference]:
+        """The places in the notes that link to a document; none for one that has no address."""
+        key = self._catalogue.key_of_document(source)
+        return self._catalogue.referring(key) if key else []
+
+    def pages(self) -> dict[str, LinkedPage]:
+        """What is known of every linked page that was tried, by its key."""
+        return self._catalogue.pages()
 
     def headings(self, limit: int) -> list[str]:
         return self._catalogue.headings(limit)
@@ -142,8 +168,12 @@ class Store:
         return self._catalogue.rarity(word)
 
     def roots(self) -> list[str]:
-        """The files and folders that an ingest without arguments brings up to date."""
+        """The files, folders and addresses that an ingest without arguments brings up to date."""
         return self._catalogue.roots()
+
+    def excluded(self) -> list[str]:
+        """What lies inside a root and was taken out by hand."""
+        return self._catalogue.excluded()
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -158,21 +188,63 @@ class Store:
         try:
             lock = FileLock(self._settings.home / "writing.lock", timeout=0)
             with lock:
-                interrupted = self._catalogue.get_state("writing") == "yes"
-                self._catalogue.set_state("writing", "yes")
+                self._follow()
                 yield
-                if interrupted:
-                    self._sweep()
-                self._catalogue.set_state("writing", "no")
         except Timeout as error:
             raise NotesError(
                 f"another askmynotes is writing to {self._settings.home}: wait until it is done, then try again"
             ) from error
 
+    @contextmanager
+    def unfinished(self) -> Iterator[None]:
+        """Around what leaves vectors behind when it is killed: the next time, they are swept away."""
+        interrupted = self._catalogue.about("writing") == "yes"
+        self._catalogue.set_about("writing", "yes")
+        yield
+        if interrupted:
+            self._sweep()
+        self._catalogue.set_about("writing", "no")
+
+    @contextmanager
+    def renewed(self, made_with: str) -> "Iterator[Store]":
+        """A store on a new edition of the index, which becomes the current one when it is left without an error.
+
+        A killed run's unfinished edition is gone on with where it was to be made with the same. Vectors that the
+        current edition has of the same model are taken over.
+        """
+        edition, _, meant = (self._catalogue.get_state("building") or "").partition(" ")
+        if not edition or meant != made_with:
+            self._drop(edition)
+            edition = str(int(max(edition, self._catalogue.edition, key=lambda name: int(name or 0))) + 1)
+            self._catalogue.set_state("building", f"{edition} {made_with}")
+        fresh = Store(self._settings, edition)
+        try:
+            if fresh.made_with is None:
+                fresh._catalogue.set_about("made_with", made_with)
+            yield fresh
+        finally:
+            fresh.close()
+        self._publish(edition)
+
+    def _publish(self, edition: str) -> None:
+        before = self._catalogue.edition
+        with self._catalogue.transaction():
+            self._catalogue.set_state("edition", edition)
+            self._catalogue.set_state("building", "")
+        self._follow()
+        self._drop(before)
+
+    def _drop(self, edition: str) -> None:
+        if edition:
+            path = edition_path(self._settings.home, edition)
+            for name in (path, path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")):
+                name.unlink(missing_ok=True)
+            shutil.rmtree(self._vectors_folder(edition), ignore_errors=True)
+
     def missing(self, chunks: Iterable[Chunk]) -> list[Chunk]:
         """One chunk for each vector that is not stored yet."""
         by_id = {chunk.vector_id: chunk for chunk in chunks}
-        known = self._writable_vectors().known(list(by_id))
+        known = self._open_vectors().known(list(by_id))
         return [chunk for vector_id, chunk in by_id.items() if vector_id not in known]
 
     def embed(self, chunks: Sequence[Chunk]) -> None:
@@ -180,24 +252,51 @@ class Store:
         import numpy as np
 
         vectors: np.ndarray = self.encoder.encode([chunk.embedded_text for chunk in chunks])
-        self._writable_vectors().put({chunk.vector_id: row for chunk, row in zip(chunks, vectors, strict=True)})
+        self._open_vectors().put({chunk.vector_id: row for chunk, row in zip(chunks, vectors, strict=True)})
 
-    def add(self, document: Document) -> None:
-        """Make a document, whose chunks are all embedded, visible; it replaces the one of the same source."""
-        before = self._catalogue.vector_ids_of(document.source)
+    def take_over(self, other: "Store", chunks: Sequence[Chunk]) -> None:
+        """Copy the vectors of `chunks` that another edition, made with the same model, has already."""
+        found = other._open_vectors().copies([chunk.vector_id for chunk in chunks])
+        self._open_vectors().put(found)
+
+    def add(self, documents: Sequence[Document], file: SourceFile | None = None) -> None:
+        """Make documents, whose chunks are all embedded, visible; each replaces the one of the same source.
+
+        With `file`, they are all that it holds: what else was indexed of it goes.
+        """
+        before = self._catalogue.vector_ids_of(file=file.path) if file else set()
+        for document in documents:
+            before |= self._catalogue.vector_ids_of(document.source)
         with self._catalogue.transaction():
-            self._catalogue.put(document)
+            if file:
+                self._catalogue.delete_file(file.path)
+                self._catalogue.put_file(file)
+            for document in documents:
+                self._catalogue.put(document)
             self._bump()
         self._forget(before)
 
-    def touch(self, document: Document) -> None:
-        """Remember the new size and time of a document whose content is the same."""
-        self._catalogue.touch(document)
+    def touch(self, file: SourceFile) -> None:
+        """Remember the new size and time of a file whose content is the same."""
+        self._catalogue.put_file(file)
+
+    def set_address(self, source: str, url: str, key: str) -> None:
+        """Make a document the article of this address, which its own text does not name."""
+        self._catalogue.set_address(source, url, key)
 
     def remove(self, source: str) -> None:
+        """Remove one document."""
         before = self._catalogue.vector_ids_of(source)
         with self._catalogue.transaction():
             self._catalogue.delete(source)
+            self._bump()
+        self._forget(before)
+
+    def remove_file(self, path: str) -> None:
+        """Forget a file with all that was read from it."""
+        before = self._catalogue.vector_ids_of(file=path)
+        with self._catalogue.transaction():
+            self._catalogue.delete_file(path)
             self._bump()
         self._forget(before)
 
@@ -207,49 +306,74 @@ class Store:
     def remove_root(self, path: str) -> None:
         self._catalogue.remove_root(path)
 
+    def exclude(self, path: str) -> None:
+        self._catalogue.exclude(path)
+
+    def include(self, path: str) -> None:
+        self._catalogue.include(path)
+
+    def set_left_out(self, inside: Iterable[str], left_out: Iterable[tuple[str, str]]) -> None:
+        """Replace what is known to be passed over inside these files and folders."""
+        self._catalogue.set_left_out(inside, left_out)
+
+    def put_page(self, page: LinkedPage) -> None:
+        self._catalogue.put_page(page)
+
+    def delete_page(self, key: str) -> None:
+        self._catalogue.delete_page(key)
+
+    def get_state(self, key: str) -> str | None:
+        return self._catalogue.get_state(key)
+
+    def set_state(self, key: str, value: str) -> None:
+        self._catalogue.set_state(key, value)
+
     @property
     def made_with(self) -> str | None:
-        """Names the embedding model and the chunking that the index was last completed with."""
-        return self._catalogue.get_state("made_with")
+        """Names the embedding model and the chunking that this edition is made with."""
+        return self._catalogue.about("made_with")
 
-    def complete(self, made_with: str) -> None:
-        """Record what the whole index is made with now, and drop the vectors of any other embedding model."""
-        if self._vectors:
-            self._vectors.drop_others()
-        self._catalogue.set_state("made_with", made_with)
+    @made_with.setter
+    def made_with(self, value: str) -> None:
+        self._catalogue.set_about("made_with", value)
 
     def _bump(self) -> None:
-        generation = int(self._catalogue.get_state("generation") or 0) + 1
-        self._catalogue.set_state("generation", str(generation))
+        self._catalogue.set_about("generation", str(int(self._catalogue.about("generation") or 0) + 1))
 
     def _forget(self, vector_ids: Iterable[str]) -> None:
         unused = self._catalogue.unused(vector_ids)
         if unused:
-            self._writable_vectors().delete(unused)
+            self._open_vectors().delete(unused)
 
     def _sweep(self) -> None:
-        vectors = self._writable_vectors()
+        vectors = self._open_vectors()
         vectors.delete(sorted(vectors.ids() - self._catalogue.vector_ids()))
 
     # -- the vectors ------------------------------------------------------------------------------------------------
 
-    def _writable_vectors(self) -> Vectors:
+    def _follow(self) -> None:
+        """Turn to the edition of the index that is current now."""
+        before = self._catalogue.edition
+        self._catalogue.follow()
+        if self._catalogue.edition != before:
+            with self._vectors_lock:
+                if self._vectors:
+                    self._vectors.close()
+                self._vectors = self._encoder = None
+                self._seen_generation = ""
+
+    def _open_vectors(self) -> Vectors:
         if self._vectors is None:
-            # each embedding model has a collection of its own, so that vectors of two never mix
-            model = hashlib.blake2b(self._settings.embedding_model.encode(), digest_size=8).hexdigest()
-            self._vectors = Vectors(self._settings.home / "chroma", f"chunks-{model}")
+            self._vectors = Vectors(self._vectors_folder(self._catalogue.edition))
         return self._vectors
+
+    def _vectors_folder(self, edition: str) -> Path:
+        return self._settings.home / "chroma" / edition
 
     def _current_vectors(self) -> Vectors:
         """The vectors, opened again if another process has written since."""
-        made_with = (self.made_with or "").partition(" · ")[0]
-        if made_with not in ("", self._settings.embedding_model):
-            raise NotesError(
-                f"the index was made with the embedding model {made_with}, and the setting is now "
-                f"{self._settings.embedding_model}: run `askmynotes ingest` to embed again"
-            )
-        generation = self._catalogue.get_state("generation") or ""
-        vectors = self._writable_vectors()
+        generation = self._catalogue.about("generation") or ""
+        vectors = self._open_vectors()
         if self._seen_generation not in ("", generation):
             vectors.reopen()
         self._seen_generation = generation

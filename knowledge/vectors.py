@@ -9,6 +9,7 @@ from knowledge.errors import NotesError
 if TYPE_CHECKING:
     import numpy as np
 
+_COLLECTION = "chunks"
 _PAGE = 5000  # under Chroma's limit of 5,461 records a call, and far under SQLite's of variables
 
 
@@ -19,9 +20,8 @@ class Vectors:
     again: the store calls `reopen` when the catalogue says that something changed.
     """
 
-    def __init__(self, folder: Path, collection: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._name = collection
         self._open()
 
     def _open(self) -> None:
@@ -33,7 +33,7 @@ class Vectors:
             settings = Settings(_env_file=None, anonymized_telemetry=False, allow_reset=False)  # type: ignore[call-arg]
             self._client: Any = chromadb.PersistentClient(str(self._folder), settings=settings)
             self._collection = self._client.get_or_create_collection(
-                self._name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+                _COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
             )
         except Exception as error:  # Chroma's Rust core raises many kinds, most of them bare
             raise NotesError(
@@ -50,8 +50,13 @@ class Vectors:
 
     def put(self, vectors: "dict[str, np.ndarray]") -> None:
         """Store each vector, of shape (dimension,), under its id; equal ids are overwritten."""
-        for ids in _pages(list(vectors)):
-            self._collection.upsert(ids=ids, embeddings=[vectors[key] for key in ids])
+        try:
+            for ids in _pages(list(vectors)):
+                self._collection.upsert(ids=ids, embeddings=[vectors[key] for key in ids])
+        except Exception as error:  # Chroma's Rust core raises many kinds, most of them bare
+            raise NotesError(
+                f"{self._folder}: cannot be written ({_first_line(error)}); what was indexed before is kept"
+            ) from error
 
     def known(self, ids: list[str]) -> set[str]:
         """Those of `ids` that are stored."""
@@ -76,14 +81,15 @@ class Vectors:
 
     def similarities(self, vector: "np.ndarray", ids: list[str]) -> dict[str, float]:
         """Cosines of stored unit vectors to `vector`, by id."""
-        found: Any = self._collection.get(ids=ids, include=["embeddings"]) if ids else {"ids": [], "embeddings": []}
-        return {key: float(row @ vector) for key, row in zip(found["ids"], found["embeddings"], strict=True)}
+        return {key: float(row @ vector) for key, row in self.copies(ids).items()}
 
-    def drop_others(self) -> None:
-        """Delete every other collection: the ones that another embedding model made."""
-        for collection in self._client.list_collections():
-            if collection.name != self._name:
-                self._client.delete_collection(collection.name)
+    def copies(self, ids: list[str]) -> "dict[str, np.ndarray]":
+        """The stored vectors of those of `ids` that are here, each of shape (dimension,)."""
+        found: dict[str, np.ndarray] = {}
+        for page in _pages(ids):
+            records: Any = self._collection.get(ids=page, include=["embeddings"])
+            found |= dict(zip(records["ids"], records["embeddings"], strict=True))
+        return found
 
 
 def _pages(ids: list[str]) -> Iterator[list[str]]:

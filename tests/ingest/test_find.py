@@ -28,7 +28,7 @@ def test_notes_are_found_and_the_rest_is_counted_with_its_reason(tmp_path):
     assert names(tmp_path, found) == ["a.md", "sub/b.TXT", "sub/c.markdown"]
     reasons = {path.relative_to(tmp_path).as_posix(): reason for path, reason in found.skipped}
     assert reasons == {
-        "picture.png": "not Markdown or plain text",
+        "picture.png": "of a kind that is not read",
         ".hidden.md": "hidden",
         ".obsidian": "hidden",
         ".git": "hidden",

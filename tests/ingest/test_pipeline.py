@@ -16,7 +16,7 @@ QUERY = "anything"
 
 
 def texts(store):
-    return sorted(chunk.text for document, _, _ in store.documents() for chunk in store.get(document.source))
+    return sorted(chunk.text for listed in store.documents() for chunk in store.get(listed.document.source))
 
 
 def dense(store):
@@ -128,9 +128,18 @@ def test_a_path_that_is_not_there_changes_nothing(store, settings, tmp_path):
         ingest(store, settings, [tmp_path / "nowhere"])
 
 
-@pytest.mark.parametrize("content", ["", "\n\n", "## \n", "#\n#\n", "---\ntitle: x\n---\n"])
+@pytest.mark.parametrize("content", ["## \n", "#\n#\n"])
 def test_files_with_next_to_nothing_in_them(add, content):
     assert add(content).documents == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [("", "is empty"), ("\n\n", "holds no text"), ("---\ntitle: x\n---\n", "holds no text")]
+)
+def test_files_with_nothing_in_them_are_named(add, content, reason):
+    for summary in (add(content), add(content)):
+        assert (summary.documents, summary.skipped) == (0, 1)
+        assert summary.notes_left_out()[0].endswith(f"note.md: {reason}")
 
 
 def test_an_empty_folder_is_no_failure(store, settings, tmp_path):
@@ -173,7 +182,7 @@ def test_killed_at_any_moment_the_next_run_completes_it(settings, tmp_path):
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     store = Store(settings)
     assert texts(store) == sorted(expected)
-    vectors = store._writable_vectors()
+    vectors = store._open_vectors()
     assert vectors.ids() == store._catalogue.vector_ids()
     store.close()
 

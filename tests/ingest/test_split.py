@@ -2,7 +2,9 @@ import time
 
 import pytest
 
-from ingest.split import split_markdown, split_text
+from ingest.readers.markdown import read_markdown
+from ingest.readers.plain import read_plain
+from ingest.split import split as split_reading
 from knowledge.encoder import OnnxEncoder
 
 
@@ -11,9 +13,14 @@ def encoder(models):
     return OnnxEncoder(models / "all-MiniLM-L6-v2")
 
 
+def titled(reading, title="note"):
+    reading.title = reading.title or title
+    return reading
+
+
 @pytest.fixture
 def split(encoder):
-    return lambda text: split_markdown("note.md", "note", text, encoder)[1]
+    return lambda text: split_reading("note.md", titled(read_markdown(text)), encoder)
 
 
 def test_sections_know_their_headings_and_lines(split):
@@ -39,8 +46,9 @@ def test_what_looks_like_a_heading_in_code_or_quotes_is_none(split):
 
 
 def test_front_matter_gives_title_and_tags_and_keeps_the_lines(encoder):
-    title, chunks = split_markdown("n.md", "n", "---\ntitle: My day\ntags: [a, '#b']\n---\n\n## H\ntext\n", encoder)
-    assert title == "My day"
+    reading = read_markdown("---\ntitle: My day\ntags: [a, '#b']\n---\n\n## H\ntext\n")
+    chunks = split_reading("n.md", reading, encoder)
+    assert reading.title == "My day"
     assert [(chunk.heading_path, chunk.lines, chunk.tags) for chunk in chunks] == [(("H",), (6, 7), ("a", "b"))]
 
 
@@ -110,7 +118,7 @@ def test_a_list_is_cut_between_its_items(split):
 
 def test_plain_text_is_cut_at_paragraphs_and_has_no_headings(encoder):
     text = "\n\n".join(f"# Not a heading {n}. " + "Some words follow it here. " * 8 for n in range(20))
-    _, chunks = split_text("a.txt", "a", text, encoder)
+    chunks = split_reading("a.txt", titled(read_plain(text), "a"), encoder)
     assert len(chunks) > 3
     assert {chunk.heading_path for chunk in chunks} == {("a",)}
     assert all(chunk.text.startswith("# Not") for chunk in chunks)

@@ -1,32 +1,29 @@
-from pathlib import Path
-
 import pytest
 
 from ingest.clean import clean
-from ingest.read import decode
-from knowledge.errors import NotesError
+from ingest.decode import decode
+from ingest.reading import Unreadable
 
-PATH = Path("note.md")
 TEXT = "Grüße aus Köln: schöne Äpfel und Öl für müde Füße.\n" * 5
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "latin-1"])
 def test_text_is_read_in_whatever_encoding_it_was_saved(encoding):
-    assert decode(TEXT.encode(encoding), PATH) == TEXT
+    assert decode(TEXT.encode(encoding)) == TEXT
 
 
 def test_cyrillic_of_an_old_editor_is_read():
     text = "Привет, это старая заметка о том, как варить борщ и печь хлеб дома.\n" * 5
-    assert decode(text.encode("cp1251"), PATH) == text
+    assert decode(text.encode("cp1251")) == text
 
 
 def test_line_ends_become_one_kind():
-    assert decode(b"a\r\nb\rc\n", PATH) == "a\nb\nc\n"
+    assert decode(b"a\r\nb\rc\n") == "a\nb\nc\n"
 
 
-def test_binary_data_is_refused_by_name():
-    with pytest.raises(NotesError, match=r"note\.md: holds binary data"):
-        decode(b"\x89PNG\0\0", PATH)
+def test_binary_data_is_refused():
+    with pytest.raises(Unreadable, match="holds binary data"):
+        decode(b"\x89PNG\0\0")
 
 
 def test_mojibake_is_mended():

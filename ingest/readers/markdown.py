@@ -1,0 +1,207 @@
+"""Markdown: CommonMark with tables and footnotes, and what Obsidian, Notion, Bear and Hugo write beside it."""
+
+import re
+import tomllib
+from typing import TYPE_CHECKING
+
+from ingest.reading import Reading, Section, bare_urls, line_starts
+from knowledge.documents import Link
+
+if TYPE_CHECKING:
+    from markdown_it import MarkdownIt
+    from markdown_it.token import Token
+
+_YAML_FRONT = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.DOTALL)
+_TOML_FRONT = re.compile(r"\A\+\+\+[ \t]*\n(.*?\n)??\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL)
+_LONGEST_FRONT_MATTER = 2**16
+_WIKI_LINK = re.compile(r"!?\[\[([^\[\]|\n]+)(?:\|([^\[\]\n]*))?\]\]")
+_ANCHOR = re.compile(r"<a\s[^>]*?href\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
+# Bear closes a tag of several words with a second #
+_TAG = re.compile(r"(?<![^\s(\[,;])#(?:([\w/-]+(?: [\w/-]+){1,5})#(?![\w#])|([\w/-]*[^\W\d][\w/-]*))")
+# Notion puts the page's id behind its name
+_NOTION_ID = re.compile(r"[ _-][0-9a-f]{32}$")
+
+
+def read_markdown(text: str) -> Reading:
+    """The outline of a Markdown text. Front matter is blanked out, so that every offset and line stays true."""
+    metadata, body = _front_matter(text)
+    reading = _outline(body)
+    title = metadata.get("title")
+    if isinstance(title, (str, int, float)) and str(title).strip():
+        reading.title = str(title).strip()
+    reading.document_tags = _tags_of(metadata.get("tags")) or _tags_of(metadata.get("tag"))
+    reading.author = _scalar(metadata.get("author"))
+    reading.published = _scalar(metadata.get("date"))
+    url = _scalar(metadata.get("source")) or _scalar(metadata.get("url"))
+    if url.startswith(("http://", "https://")):
+        # clippers keep here what they clipped
+        reading.links.append((0, Link(reading.title or url, url)))
+    return reading
+
+
+def title_of_file(stem: str) -> str:
+    """The title that a file's name gives."""
+    return _NOTION_ID.sub("", stem) or stem
+
+
+def _front_matter(text: str) -> tuple[dict, str]:
+    """YAML or TOML front matter, and the text with it blanked out; an empty one where it is broken."""
+    import yaml
+
+    match = _YAML_FRONT.match(text) or _TOML_FRONT.match(text)
+    if not match or match.end() > _LONGEST_FRONT_MATTER:
+        return {}, text
+    content = match.group(1) or ""
+    try:
+        metadata = tomllib.loads(content) if text.startswith("+") else yaml.load(content, Loader=_plain_loader())
+    except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError, RecursionError):
+        return {}, text
+    if not isinstance(metadata, dict):
+        return {}, text
+    return metadata, re.sub(r"[^\n]", " ", match.group()) + text[match.end() :]
+
+
+def _plain_loader() -> type:
+    """YAML without dates: 2024-02-30 is what somebody wrote, and no reason to lose the rest."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        yaml_implicit_resolvers = {
+            first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+        }
+
+    return Loader
+
+
+def _scalar(value: object) -> str:
+    return str(value).strip() if isinstance(value, (str, int, float)) else ""
+
+
+def _tags_of(tags: object) -> tuple[str, ...]:
+    if isinstance(tags, str):
+        tags = tags.replace(",", " ").split()
+    if not isinstance(tags, list):
+        return ()
+    return tuple(tag for value in tags if (tag := _scalar(value).lstrip("#")))
+
+
+def _outline(text: str) -> Reading:
+    starts = [*line_starts(text), len(text)]
+    environment: dict = {}
+    tokens = [token for token in _parser().parse(text, environment) if token.map is not None]
+    reading = Reading(text)
+    _read_sections(tokens, starts, reading)
+    for token in tokens:
+        start, end = (starts[min(line, len(starts) - 1)] for line in token.map or ())
+        if token.level == 0:
+            reading.blocks.append(start)
+        if token.type in ("fence", "code_block"):
+            reading.fences.append((start, end))
+        elif token.type in ("list_item_open", "tr_open"):
+            reading.items.append(start)
+        elif token.type == "inline":
+            _read_inline(token, reading)
+        elif token.type == "html_block":
+            reading.links += _anchors(token.content, (token.map or [0])[0])
+    _add_unused_references(environment, reading)
+    # footnotes are parsed last, wherever they stand
+    reading.blocks.sort()
+    reading.items.sort()
+    reading.fences.sort()
+    return reading
+
+
+def _read_sections(tokens: list["Token"], starts: list[int], reading: Reading) -> None:
+    path: list[tuple[int, str]] = []
+    section = Section((), 0, 0, len(reading.text))
+    for token, inline in zip(tokens, tokens[1:], strict=False):
+        if token.type != "heading_open" or token.level or token.map is None:
+            continue
+        level = int(token.tag[1:])
+        section.end = starts[token.map[0]]
+        _keep(section, reading, container=bool(path) and level > path[-1][0] and bool(section.heading_path))
+        path = [(depth, name) for depth, name in path if depth < level]
+        path.append((level, _plain(inline) or "(untitled)"))
+        if level == 1 and not reading.title:
+            reading.title = path[-1][1]
+        names = tuple(name for _, name in path)
+        section = Section(names, token.map[0], starts[min(token.map[1], len(starts) - 1)], len(reading.text))
+    _keep(section, reading, container=False)
+
+
+def _keep(section: Section, reading: Reading, container: bool) -> None:
+    """Keep a section unless nothing stands in it and its heading only announces the sections below it."""
+    if reading.text[section.start : section.end].strip() or (section.heading_path and not container):
+        reading.sections.append(section)
+
+
+def _parser() -> "MarkdownIt":
+    from markdown_it import MarkdownIt
+    from mdit_py_plugins.footnote import footnote_plugin
+
+    parser = MarkdownIt("commonmark").enable("table").use(footnote_plugin)
+    # addresses are kept as they were written; what may be opened is decided where they are shown
+    parser.normalizeLink = lambda url: url  # type: ignore[method-assign]
+    parser.validateLink = lambda url: True  # type: ignore[method-assign]
+    return parser
+
+
+def _plain(inline: "Token") -> str:
+    """The words of a heading, without its markup."""
+    pieces = [
+        child.content if child.type in ("text", "code_inline") else " "
+        for child in inline.children or ()
+        if child.type in ("text", "code_inline", "softbreak", "hardbreak")
+    ]
+    return "".join(pieces).strip()
+
+
+def _read_inline(inline: "Token", reading: Reading) -> None:
+    """Take the links, bare addresses and tags of a block, with their lines."""
+    line = (inline.map or [0])[0]
+    open_link: tuple[int, str, list[str]] | None = None
+    for child in inline.children or ():
+        if child.type == "link_open":
+            open_link = (line, str(child.attrs.get("href", "")), [])
+        elif child.type == "link_close" and open_link:
+            first_line, url, words = open_link
+            reading.links.append((first_line, Link("".join(words).strip() or url, url)))
+            open_link = None
+        elif child.type in ("softbreak", "hardbreak"):
+            line += 1
+            if open_link:
+                open_link[2].append(" ")
+        elif open_link:
+            open_link[2].append(child.content)
+        elif child.type == "text":
+            _read_text(child.content, line, reading)
+        elif child.type == "html_inline":
+            reading.links += _anchors(child.content, line)
+
+
+def _read_text(text: str, line: int, reading: Reading) -> None:
+    reading.links += [(line, Link(url, url)) for url in bare_urls(text)]
+    for target, alias in _WIKI_LINK.findall(text):
+        reading.links.append((line, Link((alias or target).strip(), f"[[{target.strip()}]]")))
+    reading.tags += [(line, several or single) for several, single in _TAG.findall(text)]
+
+
+def _anchors(html: str, first_line: int) -> list[tuple[int, Link]]:
+    """The links of a piece of raw HTML."""
+    import html as entities
+
+    return [
+        (first_line + html.count("\n", 0, match.start()), Link(url, url))
+        for match in _ANCHOR.finditer(html)
+        if (url := entities.unescape(match.group(1)))
+    ]
+
+
+def _add_unused_references(environment: dict, reading: Reading) -> None:
+    """Add the references that are defined and not used: a list of them at the end is a list of links too."""
+    used = {link.url for _, link in reading.links}
+    for label, reference in environment.get("references", {}).items():
+        if reference["href"] not in used:
+            text = reference.get("title") or label.lower()
+            reading.links.append((reference["map"][0], Link(text, reference["href"])))

@@ -1,0 +1,79 @@
+"""Embed documents in batches and make them visible in the store."""
+
+from collections.abc import Callable, Iterator
+
+from ingest.addresses import page_key
+from ingest.reading import Reading
+from ingest.split import references, split
+from knowledge.documents import Chunk, Document, SourceFile
+from knowledge.store import Store
+
+#: Chunks embedded before the documents they belong to become visible: what a killed run does again.
+_BATCH = 128
+
+
+def make_document(reading: Reading, source: str, file: str, digest: str, store: Store) -> Document:
+    """A reading, split and ready to be embedded."""
+    # where an article leads is not what its reader noted
+    linked = references(reading, page_key) if reading.kind == "note" else []
+    return Document(
+        source=source,
+        title=reading.title,
+        digest=digest,
+        file=file,
+        kind=reading.kind,
+        url=reading.url,
+        key=page_key(reading.url or ""),
+        author=reading.author,
+        published=reading.published,
+        problem=reading.problem,
+        chunks=tuple(split(source, reading, store.encoder)),
+        references=tuple(linked),
+    )
+
+
+class Writer:
+    """Collects documents until there are enough of them to embed at once.
+
+    `previous` is another edition of the index, made with the same model, whose vectors serve again. `embedded` is
+    called after each batch with the share, 0 to 1, of what was waiting that is done, and a source in it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        previous: Store | None = None,
+        embedded: Callable[[float, str], None] = lambda share, name: None,
+    ) -> None:
+        self._store = store
+        self._previous = previous
+        self._embedded = embedded
+        self._waiting: list[tuple[SourceFile | None, list[Document]]] = []
+
+    def add(self, documents: list[Document], file: SourceFile | None = None) -> None:
+        """Take documents; with `file`, all that it holds."""
+        self._waiting.append((file, documents))
+        if len(self._chunks()) >= _BATCH:
+            self.flush()
+
+    def _chunks(self) -> list[Chunk]:
+        return [chunk for _, documents in self._waiting for document in documents for chunk in document.chunks]
+
+    def flush(self) -> None:
+        """Embed what is waiting, then make it visible."""
+        chunks = self._chunks()
+        missing = self._store.missing(chunks) if chunks else []
+        if missing and self._previous:
+            self._store.take_over(self._previous, missing)
+            missing = self._store.missing(missing)
+        for part in _batches(missing):
+            self._store.embed(part)
+            self._embedded(len(part) / len(missing), part[-1].source)
+        for file, documents in self._waiting:
+            self._store.add(documents, file)
+        self._waiting.clear()
+
+
+def _batches(chunks: list[Chunk]) -> Iterator[list[Chunk]]:
+    for start in range(0, len(chunks), _BATCH):
+        yield chunks[start : start + _BATCH]
