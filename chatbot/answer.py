@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
 from chatbot.decide import Decider, features
 from chatbot.engines import Engine, Prompt, load_engine
@@ -17,7 +17,7 @@ from chatbot.evidence import Evidence, Scored, Unit, choose, enumeration, gather
 from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
 from chatbot.rewrite import standalone
-from knowledge.documents import Chunk, Hit, Link
+from knowledge.documents import Chunk, Hit, Link, Reference
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
 from knowledge.store import Store
@@ -52,6 +52,8 @@ class Citation:
     n: int
     chunk: Chunk
     spans: tuple[tuple[int, int], ...]
+    #: where the notes link to the passage's article
+    linked_from: tuple[Reference, ...] = ()
 
     @property
     def quote(self) -> str:
@@ -62,6 +64,14 @@ class Citation:
     def lines(self) -> tuple[int, int]:
         return lines_of(self.chunk, self.spans[0][0], self.spans[-1][1])
 
+    @property
+    def place(self) -> str:
+        """Where in the source it stands: page, slide, row or cell, else the lines; nothing for a web page."""
+        if self.chunk.place:
+            return str(self.chunk.place)
+        first, last = self.lines
+        return "" if self.chunk.url else f"line {first}" if first == last else f"lines {first}–{last}"
+
     def as_dict(self) -> dict[str, object]:
         return {
             "n": self.n,
@@ -69,7 +79,10 @@ class Citation:
             "heading_path": list(self.chunk.heading_path),
             "source": self.chunk.source,
             "lines": list(self.lines),
+            "place": self.place,
+            "kind": self.chunk.kind,
             "url": self.chunk.address,
+            "linked_from": [asdict(reference) for reference in self.linked_from],
             "quote": self.quote,
         }
 
@@ -245,7 +258,7 @@ class Assistant:
         """The answer as it grows: what the model says and the notes support, the notes' own words, their links."""
         best = evidence.sections[0]
         chosen = choose(best, evidence)
-        draft = _Draft(replace(answer, state="writing"))
+        draft = _Draft(replace(answer, state="writing"), self._store)
         engine, problem = self._load_engine()
         for item in enumeration(chosen):
             draft.list(item.unit)
@@ -352,8 +365,9 @@ def _reading_order(item: Scored) -> int:
 class _Draft:
     """An answer under way. Passages get their numbers in the order in which they are first cited."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, store: Store) -> None:
         self.answer = answer
+        self._store = store
 
     def add(self, part: Part) -> None:
         self.answer = replace(self.answer, parts=(*self.answer.parts, part))
@@ -385,9 +399,11 @@ class _Draft:
 
     def point_from(self, chunk: Chunk) -> None:
         """Offer the links of a passage. Where nothing else was said, the passage itself is the answer."""
-        links = [link for link in chunk.links if link.url]
+        own = [Link(chunk.title, chunk.url)] if chunk.url else chunk.links
+        links = [link for link in own if "://" in link.url]
         if not self.answer.parts:
-            text = f"Your notes on “{chunk.heading_path[-1]}”" + (" point to:" if links else " say no more than that.")
+            whose = "The article on" if chunk.kind == "article" else "Your notes on"
+            text = f"{whose} “{chunk.heading_path[-1]}”" + (" point to:" if links else " say no more than that.")
             self.add(Part("say", text, self._cite(chunk, 0, len(chunk.text))))
         for link in links:
             self.add(Part("link", _label(link), self._cite(chunk, None), url=link.url))
@@ -402,7 +418,8 @@ class _Draft:
                     citations[index] = replace(citation, spans=spans)
                     self.answer = replace(self.answer, citations=tuple(citations))
                 return citation.n
-        citation = Citation(len(citations) + 1, chunk, ((start or 0, end or len(chunk.text)),))
+        referring = tuple(self._store.referring(chunk.source)) if chunk.url else ()
+        citation = Citation(len(citations) + 1, chunk, ((start or 0, end or len(chunk.text)),), referring)
         self.answer = replace(self.answer, citations=(*citations, citation), grounded=True)
         return citation.n
 

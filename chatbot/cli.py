@@ -149,7 +149,7 @@ class _ProgressBar:
             self.__exit__()
             self._stage = stage
             bytes_ = {"unit": "B", "unit_scale": True} if stage == "Indexing" else {"unit": " pages"}
-            self._bar = tqdm(total=total, disable=None, leave=False, desc=stage, **bytes_)  # type: ignore[call-overload]
+            self._bar = tqdm(total=total, disable=None, leave=False, desc=stage, **bytes_)
         self._bar.set_postfix_str(name[-60:], refresh=False)
         self._bar.update(done - self._bar.n)
 
@@ -245,7 +245,9 @@ def _print_hits(hits: "list[Hit]", store: "Store") -> None:
         click.echo(empty)
     for rank, hit in enumerate(hits, start=1):
         click.secho(f"{rank}. {hit.chunk.heading}", bold=True)
-        click.echo(f"   {_place(hit.chunk.source, hit.chunk.lines)}  ({hit.score:.2f})")
+        click.echo(f"   {hit.chunk.location(hit.chunk.lines)}  ({hit.score:.2f})")
+        for reference in store.referring(hit.chunk.source):
+            click.echo(f"   linked from {reference.source}:{reference.line}  {reference.heading}")
         text = " ".join(hit.chunk.text.split())
         click.echo(f"   {text[:200]}{'…' if len(text) > 200 else ''}")
 
@@ -307,10 +309,6 @@ def _read_batch(path: Path | None) -> Iterator[str]:
                 yield str(json.loads(line)["q"])
             except (ValueError, TypeError, KeyError) as error:
                 raise NotesError(f'{path}:{number}: is not a JSON object with a "q"') from error
-
-
-def _place(source: str, lines: tuple[int, int]) -> str:
-    return f"{source}:{lines[0]}" + (f"-{lines[1]}" if lines[1] != lines[0] else "")
 
 
 # -- serve ---------------------------------------------------------------------------------------------------------

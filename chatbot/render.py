@@ -78,17 +78,27 @@ def _cite_html(turn: int, n: int) -> str:
 
 def _passage_html(citation: Citation, turn: int) -> str:
     chunk = citation.chunk
-    first, last = citation.lines
-    lines = f"line {first}" if first == last else f"lines {first}–{last}"
     links = "".join(f"<li>{_link_html(link.text or link.url, link.url)}</li>" for link in chunk.links if link.url)
     return (
         f'<article id="passage-{turn}-{citation.n}" tabindex="-1">'
         f"<h3>[{citation.n}] {escape(chunk.heading)}</h3>"
-        f'<div class="place">{escape(_short(chunk.source))}, {lines}</div>'
+        f'<div class="place">{_source_html(citation)}</div>'
         f'<div class="passage" dir="auto">{_marked(citation)}</div>'
         + (f'<ul class="links">{links}</ul>' if links else "")
         + "</article>"
     )
+
+
+def _source_html(citation: Citation) -> str:
+    """Where a passage stands; for an article also where the notes link to it."""
+    chunk = citation.chunk
+    source = _link_html(chunk.title or chunk.url, chunk.url) if chunk.url else escape(_short(chunk.source))
+    pieces = [source, *([escape(citation.place)] if citation.place else [])]
+    referring = "".join(
+        f"<div>linked from {escape(_short(reference.source))}, line {reference.line}: {escape(reference.heading)}</div>"
+        for reference in citation.linked_from
+    )
+    return ", ".join(pieces) + referring
 
 
 def _short(source: str) -> str:

@@ -26,10 +26,10 @@ def show(answers: Generator[Answer]) -> Answer:
 def show_sources(answer: Answer) -> None:
     """Print where the cited passages stand."""
     for citation in answer.citations:
-        first, last = citation.lines
-        place = f"{citation.chunk.source}:{first}" + (f"-{last}" if last != first else "")
         click.secho(f"[{citation.n}] {citation.chunk.heading}", bold=True)
-        click.echo(f"    {place}")
+        click.echo(f"    {citation.chunk.location(citation.lines)}")
+        for reference in citation.linked_from:
+            click.echo(f"    linked from {reference.source}:{reference.line}  {reference.heading}")
 
 
 def chat(assistant: Assistant) -> None:

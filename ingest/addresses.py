@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 _LONGEST = 8000  # characters
+_BLANKS = " \t\r\n"
 _PORTS = {"http": 80, "https": 443}
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\\\ud800-\udfff\s]")
 _PARTS = re.compile(r"(?://([^/?#]*))?([^?#]*)(\?[^#]*)?")
@@ -47,7 +48,7 @@ class Address:
 
 def parse(url: str) -> Address:
     """The address that a link stands for. Raises Refused for whatever two parsers might read in two ways."""
-    url = url.strip()
+    url = url.strip(_BLANKS)
     if len(url) > _LONGEST:
         raise Refused(f"the address is longer than {_LONGEST:,} characters")
     if _FORBIDDEN.search(url):
@@ -134,13 +135,13 @@ def key_of(url: str) -> str:
     try:
         address = parse(url)
     except Refused:
-        return url.strip()
+        return url.strip(_BLANKS)
     path, _, query = _normal_escapes(address.target).partition("?")
     parameters = [part for part in query.split("&") if part and not _TRACKING.fullmatch(part.partition("=")[0])]
     key = address.authority + ("/" if path == "/" else path.removesuffix("/"))
     if parameters:
         key += "?" + "&".join(parameters)
-    fragment = url.strip().partition("#")[2]
+    fragment = url.strip(_BLANKS).partition("#")[2]
     return f"{key}#{_normal_escapes(_encoded(fragment))}" if fragment.startswith("!") else key
 
 

@@ -1,3 +1,25 @@
+"""Connections to hosts, each to an IP address that was checked just before, none to a private network unasked.
+
+Knows nothing of HTTP. The host is looked up once for a connection, by the name in the one parsed address: what was
+checked is what is connected to, whatever the name means a moment later.
+"""
+
+import errno
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import Any, Literal
+
+import httpcore
+
+from ingest.addresses import Address
+
 State = Literal[
     "blocked by robots", "gone", "refused", "timed out", "too large", "wrong type", "private address", "paywalled"
 ]
@@ -13,39 +35,70 @@ class FetchFailed(Exception):
 
 
 class Cancelled(Exception):
-    """The fetch ended because all fetching did."""
+    """A fetch that ended because all fetching did."""
+
 
 #: As `socket.getaddrinfo` and `socket.create_connection`.
 Resolve = Callable[..., Iterable[tuple[Any, ...]]]
 Connect = Callable[[tuple[str, int], float], socket.socket]
 
-    # -- the guard --------------------------------------------------------------------------------------------------
+_MOST_TRIED = 4  # of a host's IP addresses
+
+
+class Guard:
+    """Opens connections for many threads. `seconds` are what each step may take: to look up, to connect, to encrypt."""
+
+    def __init__(self, allow_private: frozenset[str], seconds: float, resolve: Resolve, connect: Connect) -> None:
+        self._allowed = frozenset(host.lower().removesuffix(".") for host in allow_private)
+        self._seconds = seconds
+        self._resolve = resolve
+        self._connect = connect
+        self._lock = threading.Lock()
+        self._streams: set[Stream] = set()
+        self.cancelled = threading.Event()
+
+    def cancel(self) -> None:
+        """End every connection now, and every later one at once."""
+        self.cancelled.set()
+        with self._lock:
+            for stream in self._streams:
+                stream.interrupt()
+
+    def stop_if_cancelled(self) -> None:
+        if self.cancelled.is_set():
+            raise Cancelled
+
+    def allows(self, address: Address) -> bool:
+        """Whether the host was named as one that may be private, with its port or without."""
+        host = f"[{address.host}]" if ":" in address.host else address.host
+        return not self._allowed.isdisjoint((address.host, host, f"{host}:{address.port}"))
 
     @contextmanager
-    def _connected(self, address: Address, deadline: float) -> Iterator[httpcore.HTTP11Connection]:
-        stream = _Stream(self._dialled(address), deadline)
+    def connected(self, address: Address, deadline: float) -> Iterator["Stream"]:
+        """A connection to the host, encrypted for https, that lasts no longer than `deadline` (time.monotonic)."""
+        stream = Stream(self._dialled(address), deadline)
         with self._lock:
             self._streams.add(stream)
         try:
-            self._stop_if_cancelled()
+            self.stop_if_cancelled()
             if address.scheme == "https":
                 self._encrypt(stream, address)
-            yield httpcore.HTTP11Connection(_url(address).origin, stream)
+            yield stream
         finally:
             with self._lock:
                 self._streams.discard(stream)
             stream.close()
 
     def _dialled(self, address: Address) -> socket.socket:
-        """A connection to the host. Looking it up cannot be interrupted, so a thread that can be left behind does it."""
+        """Connect in a thread that can be left behind: looking up a host cannot be interrupted."""
         outcome: Future[socket.socket] = Future()
         threading.Thread(target=self._dial, args=(address, outcome), daemon=True).start()
-        until = time.monotonic() + self._limits.connect
-        while not outcome.done() and not self._cancelled.is_set() and time.monotonic() < until:
+        until = time.monotonic() + self._seconds
+        while not outcome.done() and not self.cancelled.is_set() and time.monotonic() < until:
             wait([outcome], timeout=0.1)
         if not outcome.done():
             outcome.add_done_callback(_close_late)
-            self._stop_if_cancelled()
+            self.stop_if_cancelled()
             raise self._no_answer(address)
         return outcome.result()
 
@@ -56,7 +109,7 @@ Connect = Callable[[tuple[str, int], float], socket.socket]
             outcome.set_exception(error)
 
     def _connect_to_checked(self, address: Address) -> socket.socket:
-        until = time.monotonic() + self._limits.connect
+        until = time.monotonic() + self._seconds
         ips = self._checked_ips(address)[:_MOST_TRIED]
         failure: OSError = TimeoutError()
         for tried, ip in enumerate(ips):
@@ -73,7 +126,7 @@ Connect = Callable[[tuple[str, int], float], socket.socket]
         raise FetchFailed("refused", f"the host {address.host} {how}") from failure
 
     def _checked_ips(self, address: Address) -> list[str]:
-        """The IP addresses of a host: it is looked up once, and refused if any single answer is private."""
+        """The IP addresses of a host, which is refused if a single one of them is private."""
         try:
             answers = self._resolve(address.host, address.port, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
@@ -81,19 +134,15 @@ Connect = Callable[[tuple[str, int], float], socket.socket]
             how = "is not known" if unknown else "could not be looked up; is the network up?"
             raise FetchFailed("refused", f"the host {address.host} {how}") from error
         ips = list(dict.fromkeys(str(answer[4][0]) for answer in answers))
-        private = [ip for ip in ips if not is_public(ip)]
-        if private and not self._is_allowed(address):
-            reason = f"the host {address.host} is on a private network ({private[0]})"
+        private = next((ip for ip in ips if not is_public(ip)), None)
+        if private and not self.allows(address):
+            reason = f"the host {address.host} is on a private network ({private})"
             raise FetchFailed("private address", f"{reason}; `--allow-private-host {address.host}` allows it")
         return ips
 
-    def _is_allowed(self, address: Address) -> bool:
-        host = f"[{address.host}]" if ":" in address.host else address.host
-        return not self._allowed.isdisjoint((address.host, host, f"{host}:{address.port}"))
-
-    def _encrypt(self, stream: "_Stream", address: Address) -> None:
+    def _encrypt(self, stream: "Stream", address: Address) -> None:
         try:
-            stream.start_tls(self._tls, address.host, self._limits.connect)
+            stream.start_tls(self._tls, address.host, self._seconds)
         except TimeoutError as error:
             raise self._no_answer(address) from error
         except ssl.SSLCertVerificationError as error:
@@ -107,23 +156,28 @@ Connect = Callable[[tuple[str, int], float], socket.socket]
         return httpcore.default_ssl_context()
 
     def _no_answer(self, address: Address) -> FetchFailed:
-        seconds = f"{self._limits.connect:g} seconds"
-        return FetchFailed("timed out", f"the host {address.host} did not answer within {seconds}")
+        return FetchFailed("timed out", f"the host {address.host} did not answer within {self._seconds:g} seconds")
 
-    def _stop_if_cancelled(self) -> None:
-        if self._cancelled.is_set():
-            raise Cancelled
 
-class _Stream(httpcore.NetworkStream):
+def _close_late(outcome: "Future[socket.socket]") -> None:
+    if not outcome.exception():
+        outcome.result().close()
+
+
+class Stream(httpcore.NetworkStream):
     """A connection that ends at its deadline, however slowly the bytes trickle. Errors are the operating system's."""
 
     def __init__(self, sock: socket.socket, deadline: float) -> None:
         self._socket = sock
         self._deadline = deadline
+        self._interrupted = False
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         self._allow(timeout)
-        return self._socket.recv(max_bytes)
+        data = self._socket.recv(max_bytes)
+        if self._interrupted:  # or a page without a length would seem to have ended
+            raise ConnectionAbortedError
+        return data
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         self._allow(timeout)
@@ -144,6 +198,7 @@ class _Stream(httpcore.NetworkStream):
 
     def interrupt(self) -> None:
         """Make a thread that waits for this connection wait no longer."""
+        self._interrupted = True
         with suppress(OSError):
             # not the method of an encrypted socket, which is not made for two threads
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
@@ -154,19 +209,6 @@ class _Stream(httpcore.NetworkStream):
             raise TimeoutError
         self._socket.settimeout(left if seconds is None else min(seconds, left))
 
-def _close_late(outcome: "Future[socket.socket]") -> None:
-    if not outcome.exception():
-        outcome.result().close()
-
-def _url(address: Address) -> httpcore.URL:
-    return httpcore.URL(
-        scheme=address.scheme.encode(),
-        host=address.host.encode(),
-        port=address.port,
-        target=address.target.encode(),
-    )
-
-# -- private addresses ---------------------------------------------------------------------------------------------
 
 # what `is_global` has called global in one version of Python or another, and what carries an IPv4 address inside
 _NOT_PUBLIC = [

@@ -278,11 +278,17 @@ def _wanted(store: Store) -> dict[str, str]:
     excluded = {page_key(source) for source in store.excluded() if "://" in source}
     for reference in store.references():
         if reference.key and reference.key not in excluded:
-            wanted.setdefault(reference.key, reference.url)
+            wanted.setdefault(reference.key, _without_fragment(reference.url))
     for root in store.roots():
         if "://" in root:
-            wanted.setdefault(page_key(root), root)
+            wanted.setdefault(page_key(root), _without_fragment(root))
     return wanted
+
+
+def _without_fragment(url: str) -> str:
+    """The address of the whole page; what begins with #! names a page of its own."""
+    page, _, fragment = url.strip().partition("#")
+    return url.strip() if fragment.startswith("!") else page
 
 
 def _match_mirrored_files(store: Store, wanted: dict[str, str]) -> None:

@@ -93,7 +93,7 @@ def ingest(
     with store.writing():
         if not paths and not addresses:
             paths = _remembered_paths(store, say)
-        made_with = f"{settings.embedding_model} · {CHUNKING}"
+        made_with = f"{store.encoder_name} · {CHUNKING}"
         rebuild = store.made_with not in (None, made_with)
         if rebuild:
             say(
@@ -199,11 +199,10 @@ class _Run:
         self._roots: list[Path] = []
         self._excluded: frozenset[str] = frozenset()
         self._before = {file.path for file in (previous or store).files()}
-        same_model = previous and (previous.made_with or "").split(" · ")[0] == settings.embedding_model
-        self._writer = Writer(store, previous if same_model else None, self._embedded)
+        same_model = previous and (previous.made_with or "").split(" · ")[0] == store.encoder_name
+        self._writer = Writer(store, previous if same_model else None, self._advance)
         self._bytes_total = 0
         self._bytes_done = 0
-        self._bytes_waiting = 0
         self.summary = Summary()
 
     def mirror(self, roots: list[Path], addresses: list[str], linked: Linked) -> Summary:
@@ -222,8 +221,10 @@ class _Run:
             self._read(path)
         self._writer.flush()
         self._remove_missing(roots, files)
-        for root in (*roots, *addresses):
+        for root in roots:
             self._remember(root)
+        for address in addresses:
+            self._store.add_root(address)
         articles = Articles(self._store, self._settings.pages, self._worker, self._writer, self._progress, self._say)
         summary.links = articles.mirror(linked, addresses)
         for state in articles.failed(addresses):
@@ -273,7 +274,7 @@ class _Run:
         if known and known.digest == file.digest:
             self._store.touch(replace(known, size=file.size, mtime_ns=file.mtime_ns))
             self._recall({path})
-            return self._advance(file.size, path.name)
+            return self._advance(file.size, file.path)
         try:
             documents, problem = self._documents(path, data, file.digest)
         except Unreadable as error:
@@ -286,7 +287,6 @@ class _Run:
             self.summary.changed += 1
         else:
             self.summary.added += 1
-        self._bytes_waiting += file.size
         self._writer.add(documents, replace(file, problem=problem))
 
     def _documents(self, path: Path, data: bytes, digest: str) -> tuple[list[Document], str]:
@@ -308,7 +308,7 @@ class _Run:
         file = replace(file, problem=problem or ("is empty" if not file.size else "holds no text"))
         self._store.add([], file)
         self._tell_empty(file)
-        self._advance(file.size, Path(file.path).name)
+        self._advance(file.size, file.path)
 
     def _tell_empty(self, file: SourceFile) -> None:
         self.summary.skipped += 1
@@ -319,21 +319,17 @@ class _Run:
         file = replace(file, problem=reason, failed=True)
         self._store.touch(file)
         self._tell_failure(file)
-        self._advance(file.size, Path(file.path).name)
+        self._advance(file.size, file.path)
 
     def _tell_failure(self, file: SourceFile) -> None:
         self.summary.failed += 1
         self.summary.failures.append(f"{file.path}: {file.problem}")
         self.summary.failed_by_name |= Path(file.path) in self._roots
 
-    def _embedded(self, share: float, source: str) -> None:
-        self._advance(int(self._bytes_waiting * share), Path(source).name)
-        if share == 1.0:
-            self._bytes_waiting = 0
-
-    def _advance(self, size: int, name: str) -> None:
+    def _advance(self, size: int, source: str) -> None:
         self._bytes_done = min(self._bytes_total, self._bytes_done + size)
-        self._progress("Indexing", self._bytes_total, self._bytes_done, name)
+        if size:
+            self._progress("Indexing", self._bytes_total, self._bytes_done, Path(source).name)
 
     def _remove_missing(self, roots: list[Path], files: list[Path]) -> None:
         """After the rest, so that a file that only moved keeps its vectors."""
@@ -345,19 +341,18 @@ class _Run:
                 self._store.remove_file(path)
                 self.summary.removed += 1
 
-    def _remember(self, root: Path | str) -> None:
+    def _remember(self, root: Path) -> None:
         """Keep `root` for the next ingest without arguments, unless a folder above it is kept already."""
-        if isinstance(root, str):
-            return self._store.add_root(root)
         if not root.exists():
-            return self._store.remove_root(str(root))
+            self._store.remove_root(str(root))
+            return
         others = [Path(other) for other in self._store.roots() if "://" not in other]
         if any(root.is_relative_to(other) for other in others):
-            return None
+            return
         for other in others:
             if other.is_relative_to(root):
                 self._store.remove_root(str(other))
-        return self._store.add_root(str(root))
+        self._store.add_root(str(root))
 
 
 def _source(path: Path, reading: Reading) -> str:

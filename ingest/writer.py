@@ -35,19 +35,14 @@ def make_document(reading: Reading, source: str, file: str, digest: str, store: 
 class Writer:
     """Collects documents until there are enough of them to embed at once.
 
-    `previous` is another edition of the index, made with the same model, whose vectors serve again. `embedded` is
-    called after each batch with the share, 0 to 1, of what was waiting that is done, and a source in it.
+    `previous` is another edition of the index, made with the same model, whose vectors serve again. `done` is called
+    with the bytes of the files that were waiting, as they are done with, and the source at hand.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        previous: Store | None = None,
-        embedded: Callable[[float, str], None] = lambda share, name: None,
-    ) -> None:
+    def __init__(self, store: Store, previous: Store | None, done: Callable[[int, str], None]) -> None:
         self._store = store
         self._previous = previous
-        self._embedded = embedded
+        self._done = done
         self._waiting: list[tuple[SourceFile | None, list[Document]]] = []
 
     def add(self, documents: list[Document], file: SourceFile | None = None) -> None:
@@ -61,17 +56,25 @@ class Writer:
 
     def flush(self) -> None:
         """Embed what is waiting, then make it visible."""
-        chunks = self._chunks()
+        missing = self._missing(self._chunks())
+        size = sum(file.size for file, _ in self._waiting if file)
+        left = size
+        for part in _batches(missing):
+            self._store.embed(part)
+            left -= (share := size * len(part) // (len(missing) + 1))
+            self._done(share, part[-1].source)
+        for file, documents in self._waiting:
+            self._store.add(documents, file)
+        if self._waiting:
+            self._done(left, self._waiting[-1][1][-1].source)
+        self._waiting.clear()
+
+    def _missing(self, chunks: list[Chunk]) -> list[Chunk]:
         missing = self._store.missing(chunks) if chunks else []
         if missing and self._previous:
             self._store.take_over(self._previous, missing)
             missing = self._store.missing(missing)
-        for part in _batches(missing):
-            self._store.embed(part)
-            self._embedded(len(part) / len(missing), part[-1].source)
-        for file, documents in self._waiting:
-            self._store.add(documents, file)
-        self._waiting.clear()
+        return missing
 
 
 def _batches(chunks: list[Chunk]) -> Iterator[list[Chunk]]:

@@ -186,7 +186,7 @@ class Catalogue:
     def files(self) -> list[SourceFile]:
         """Every file that was looked at, also those that gave nothing."""
         rows = self._rows("SELECT path, digest, size, mtime_ns, problem, failed FROM files ORDER BY path")
-        return [SourceFile(*row[:-1], failed=bool(row[-1])) for row in rows]
+        return [SourceFile(*values, bool(failed)) for *values, failed in rows]
 
     def put_file(self, file: SourceFile) -> None:
         self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", astuple(file))
@@ -352,7 +352,10 @@ class Catalogue:
                 WHERE {condition} ORDER BY documents.source, links.line, links.id""",
             parameters,
         )
-        return [Reference(*row[:4], tuple(json.loads(row[4])), *row[5:]) for row in rows]
+        return [
+            Reference(text, url, key, line, tuple(json.loads(heading_path)), source, title)
+            for text, url, key, line, heading_path, source, title in rows
+        ]
 
     def key_of_document(self, source: str) -> str:
         return self._one("SELECT key FROM documents WHERE source = ?", source) or ""

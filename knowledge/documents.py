@@ -52,6 +52,13 @@ class Chunk:
         """Where a click on the passage leads: the article itself, or the first link that stands in a note."""
         return self.url or next((link.url for link in self.links if link.url), None)
 
+    def location(self, lines: tuple[int, int]) -> str:
+        """Where some of its lines stand, in the way that editors and terminals make a link of it."""
+        if self.place:
+            return f"{self.source}, {self.place}"
+        first, last = lines
+        return self.source if self.url else f"{self.source}:{first}" + (f"-{last}" if last != first else "")
+
     @property
     def embedded_text(self) -> str:
         """What the encoder sees: where the passage stands, then what it says."""

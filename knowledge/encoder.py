@@ -2,10 +2,12 @@
 
 `sentence-transformers` is the reference and serves any model. A model folder that holds `encoder.onnx`
 (`build_onnx`, made at set-up and checked against the reference) is run by ONNX Runtime instead, so that indexing and
-searching never import torch.
+searching never import torch. Beside it may stand a form with 8-bit weights (`choose_precision`).
 """
 
+import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,8 +20,16 @@ if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
 
 ONNX_FILE = "encoder.onnx"
+INT8_FILE = "encoder-int8.onnx"
+#: Which of the two serves on this machine, and why: `{"precision": "int8" | "float32", "reason": ...}`.
+CHOICE_FILE = "encoder.json"
 #: How far a vector of the ONNX graph may stand from the reference, in any coordinate.
 TOLERANCE = 1e-4
+#: The least cosine of an 8-bit vector to its float32 one. At this distance nDCG@10 on Cranfield is the same to a
+#: thousandth (tests/benchmarks/README.md); processors without the instructions for it can fall well below.
+INT8_COSINE = 0.97
+
+_INT8 = " (int8)"
 
 _BATCH = 32
 
@@ -39,14 +49,21 @@ class Encoder(Protocol):
         ...
 
 
-def load_encoder(model: str, models: Path) -> Encoder:
-    """The encoder for a name in `models/`, a folder, or a sentence-transformers name on this machine.
+def encoder_name(model: str, models: Path) -> str:
+    """What an index is recorded to be made with: the model, and its precision where that is not float32."""
+    return model + _INT8 if _chosen_precision(_folder(model, models)) == "int8" else model
+
+
+def load_encoder(name: str, models: Path) -> Encoder:
+    """The encoder of this name (`encoder_name`): a model in `models/`, a folder, or a sentence-transformers name that
+    is on this machine.
 
     Raises NotesError where there is none, with the command that mends it.
     """
-    folder = models / model if (models / model).is_dir() else Path(model).expanduser()
+    model = name.removesuffix(_INT8)
+    folder = _folder(model, models)
     if (folder / ONNX_FILE).is_file():
-        return OnnxEncoder(folder)
+        return OnnxEncoder(folder, INT8_FILE if name.endswith(_INT8) else ONNX_FILE)
     from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 
     if model == DEFAULT_EMBEDDING_MODEL:
@@ -54,16 +71,27 @@ def load_encoder(model: str, models: Path) -> Encoder:
     return SentenceTransformersEncoder(str(folder) if folder.is_dir() else model)
 
 
-class OnnxEncoder:
-    """Runs `encoder.onnx` with the tokenizer of the same folder."""
+def _folder(model: str, models: Path) -> Path:
+    return models / model if (models / model).is_dir() else Path(model).expanduser()
 
-    def __init__(self, folder: Path) -> None:
+
+def _chosen_precision(folder: Path) -> str:
+    try:
+        return json.loads((folder / CHOICE_FILE).read_text(encoding="utf-8"))["precision"]
+    except (OSError, ValueError, KeyError):
+        return "float32"
+
+
+class OnnxEncoder:
+    """Runs an ONNX graph with the tokenizer of the same folder."""
+
+    def __init__(self, folder: Path, file: str = ONNX_FILE) -> None:
         import onnxruntime
         from tokenizers import Tokenizer
 
         try:
             self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-            self._session = onnxruntime.InferenceSession(folder / ONNX_FILE, providers=["CPUExecutionProvider"])
+            self._session = onnxruntime.InferenceSession(folder / file, providers=["CPUExecutionProvider"])
         except Exception as error:  # both libraries raise bare Exception on a damaged file
             raise NotesError(
                 f"{folder}: the embedding model is damaged: run `askmynotes models install --force`"
@@ -164,19 +192,60 @@ def build_onnx(folder: Path) -> float:
             dynamo=False,
         )
     os.replace(partial, folder / ONNX_FILE)
-    texts = [
-        "a",
-        "How do I mend broken unicode?",
-        "Notes, links and lists. " * 40,
-        "فارسی and 日本語",
-        "x = [1, 2]\n" * 300,
-    ]
-    expected = reference.encode(texts, normalize_embeddings=True, show_progress_bar=False)
-    difference = float(np.abs(OnnxEncoder(folder).encode(texts) - expected).max())
+    expected = reference.encode(_SAMPLES, normalize_embeddings=True, show_progress_bar=False)
+    difference = float(np.abs(OnnxEncoder(folder).encode(_SAMPLES) - expected).max())
     if difference > TOLERANCE:
         (folder / ONNX_FILE).unlink()
         raise NotesError(f"{folder}: the ONNX encoder differs from its reference by {difference:.1e}: not used")
     return difference
+
+
+def choose_precision(folder: Path) -> str:
+    """Make the 8-bit form of `encoder.onnx`, choose between the two for this machine, and return the reason.
+
+    The weights are quantised once, for each output channel; the activations as they come (dynamic quantisation:
+    https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
+    """
+    import logging
+
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.disable(logging.WARNING)  # it recommends a step that changes nothing here
+    try:
+        quantize_dynamic(folder / ONNX_FILE, folder / INT8_FILE, per_channel=True, weight_type=QuantType.QInt8)
+    finally:
+        logging.disable(logging.NOTSET)
+    exact, small = OnnxEncoder(folder), OnnxEncoder(folder, INT8_FILE)
+    cosine = float((exact.encode(_SAMPLES) * small.encode(_SAMPLES)).sum(axis=1).min())
+    speed = _speed(small, exact)
+    chosen = "int8" if cosine >= INT8_COSINE and speed > 1.2 else "float32"
+    reason = f"8-bit weights are {speed:.1f} times as fast here, least cosine to float32 {cosine:.3f}: {chosen} is used"
+    if chosen == "float32":
+        (folder / INT8_FILE).unlink()
+    (folder / CHOICE_FILE).write_text(json.dumps({"precision": chosen, "reason": reason}), encoding="utf-8")
+    return reason
+
+
+def _speed(small: OnnxEncoder, exact: OnnxEncoder) -> float:
+    """How many times as fast `small` is, over texts of a passage's length; in processor time, whatever else runs."""
+    texts = _SAMPLES * 6
+    spent: dict[OnnxEncoder, list[float]] = {small: [], exact: []}
+    for _ in range(4):
+        for encoder, times in spent.items():
+            started = time.process_time()
+            encoder.encode(texts)
+            times.append(time.process_time() - started)
+    return min(spent[exact]) / min(spent[small])
+
+
+_SAMPLES = [
+    "a",
+    "How do I mend broken unicode?",
+    "Notes, links and lists. " * 40,
+    "The kettle boils at a lower temperature on a mountain, because the air presses less on the water there. " * 8,
+    "فارسی and 日本語",
+    "x = [1, 2]\n" * 300,
+]
 
 
 def _pooled(reference: "SentenceTransformer") -> "torch.nn.Module":
@@ -199,8 +268,6 @@ def _pooled(reference: "SentenceTransformer") -> "torch.nn.Module":
 
 
 def _sequence_length(folder: Path) -> int:
-    import json
-
     return int(json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))["max_seq_length"])
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from knowledge.catalogue import Catalogue, edition_path
 from knowledge.documents import Chunk, Document, Hit, LinkedPage, Listed, Reference, SourceFile
-from knowledge.encoder import Encoder, load_encoder
+from knowledge.encoder import Encoder, encoder_name, load_encoder
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
 from knowledge.vectors import Vectors
@@ -53,8 +53,13 @@ class Store:
         """The encoder that this edition was made with; for a new one, the one that is set."""
         if self._encoder is None:
             made_with = (self.made_with or "").partition(" · ")[0]
-            self._encoder = load_encoder(made_with or self._settings.embedding_model, self._settings.models)
+            self._encoder = load_encoder(made_with or self.encoder_name, self._settings.models)
         return self._encoder
+
+    @property
+    def encoder_name(self) -> str:
+        """Names the encoder that a new edition is made with."""
+        return encoder_name(self._settings.embedding_model, self._settings.models)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 

@@ -1,13 +1,17 @@
+import dataclasses
+import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from ingest.pipeline import ingest
+from ingest.pipeline import ingest, remove
 from knowledge.errors import NotesError
 from knowledge.store import Store
 from tests.conftest import NOTES, ROOT
@@ -147,17 +151,124 @@ def test_an_empty_folder_is_no_failure(store, settings, tmp_path):
     assert ingest(store, settings, [tmp_path / "empty"]).documents == 0
 
 
-def test_another_embedding_model_embeds_everything_again_and_says_so(store, settings, add, models, tmp_path):
+def test_another_embedding_model_makes_a_new_index_and_says_so(store, settings, add, models, tmp_path):
     add("## A\ntext\n")
-    import dataclasses
-
     other = dataclasses.replace(settings, embedding_model=str(models / "all-MiniLM-L6-v2"))
     changed = Store(other)
     lines = []
     assert ingest(changed, other, [], say=lines.append).changed == 1
     assert "all-MiniLM-L6-v2" in lines[0]
     assert dense(changed) == ["text"]
+    assert store.search("text", 1)[0].chunk.text == "text", "a store that was open all the while"
+    assert [path.name for path in (settings.home / "chroma").iterdir()] == ["2"]
     changed.close()
+
+
+def test_the_old_index_answers_until_the_new_one_is_complete(store, settings, add, monkeypatch):
+    for n in range(3):
+        add(f"## Old {n}\ntext {n}\n", f"{n}.md")
+    monkeypatch.setattr("ingest.pipeline.CHUNKING", "another")
+    monkeypatch.setattr("ingest.writer._BATCH", 1)
+    seen = []
+
+    def stop_half_way(stage, total, done, name):
+        seen.append(texts(store))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ingest(store, settings, [], stop_half_way)
+    assert seen == [["text 0", "text 1", "text 2"]] * 2
+    assert len(store.search("text", 5)) == 3
+    again = ingest(store, settings, [])
+    assert (again.unchanged, again.changed) == (1, 2), "what was done is not done again"
+    assert texts(store) == ["text 0", "text 1", "text 2"] == dense(store)
+    assert store.made_with.endswith("another")
+
+
+def test_another_way_of_splitting_embeds_only_what_has_changed(store, settings, add, monkeypatch):
+    add("## One\nfirst\n## Two\nsecond\n")
+    embedded = []
+    whole = Store.embed
+    monkeypatch.setattr(Store, "embed", lambda self, chunks: (embedded.extend(chunks), whole(self, chunks)))
+    monkeypatch.setattr("ingest.pipeline.CHUNKING", "another")
+    assert ingest(store, settings, []).changed == 1
+    assert (texts(store), embedded) == (["first", "second"], [])
+
+
+def test_a_source_is_taken_out_and_stays_out_until_it_is_asked_for(store, settings, add, tmp_path):
+    add("## A\nfirst\n", "a.md")
+    add("## B\nsecond\n", "sub/b.md")
+    assert remove(store, str(tmp_path / "notes" / "sub")) == 1
+    assert texts(store) == ["first"] == dense(store)
+    assert ingest(store, settings, []).added == 0
+    assert any("taken out" in reason for _, reason in store.left_out())
+    ingest(store, settings, [tmp_path / "notes" / "sub"])
+    assert texts(store) == ["first", "second"]
+    assert remove(store, str(tmp_path / "notes")) == 2
+    assert (texts(store), store.roots()) == ([], [])
+    with pytest.raises(NotesError, match="is not in the index"):
+        remove(store, str(tmp_path / "elsewhere"))
+
+
+def test_an_edit_that_keeps_size_and_time_is_seen(store, settings, add, tmp_path):
+    add("## A\nfirst\n")
+    path = tmp_path / "notes" / "note.md"
+    before = path.stat()
+    path.write_text("## A\nFIRST\n")
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert ingest(store, settings, []).changed == 1
+    assert texts(store) == ["FIRST"]
+
+
+def test_a_zip_of_notes_is_read_in_place(store, settings, tmp_path):
+    with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
+        archive.writestr("Export/One 0123456789abcdef0123456789abcdef.md", "first note\n")
+        archive.writestr("Export/table.csv", "name,age\nAda,36\n")
+        archive.writestr("../../outside.md", "## Outside\n")
+        archive.writestr("/etc/absolute.md", "## Absolute\n")
+        archive.writestr("__MACOSX/._One.md", "## Resource fork\n")
+        archive.writestr("Export/.obsidian/x.md", "## Hidden\n")
+        archive.writestr("broken.md", b"\0\1")
+        link = zipfile.ZipInfo("link.md")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    summary = ingest(store, settings, [tmp_path / "notes.zip"])
+    assert (summary.added, summary.documents) == (1, 2)
+    assert "broken.md: holds binary data" in summary.partly[0]
+    hit = store.search("first note", 1)[0]
+    assert hit.chunk.title == "One"
+    assert hit.chunk.source.startswith(f"{tmp_path}/notes.zip/Export/One")
+    assert ingest(store, settings, []).unchanged == 1
+    (tmp_path / "notes.zip").unlink()
+    assert ingest(store, settings, []).removed == 1
+    assert store.counts() == (0, 0)
+
+
+def test_a_full_disk_is_told_and_loses_nothing(settings, tmp_path):
+    folder = tmp_path / "n"
+    folder.mkdir()
+    (folder / "first.md").write_text("## First\nkept\n")
+    command = [sys.executable, "-m", "chatbot", "ingest", str(folder), "--home", str(settings.home)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    for n in range(60):
+        sections = "".join(f"## Heading {n} {s}\nfact {n * s} of many. " + "padding " * 40 + "\n" for s in range(10))
+        (folder / f"{n}.md").write_text(sections)
+    # no file may grow beyond half a megabyte: as near to a full disk as a test can come without one
+    limited = f"ulimit -f 512; exec {shlex.join(command)}"
+    full = subprocess.run(["bash", "-c", limited], cwd=ROOT, capture_output=True, text=True)
+    assert full.returncode == 1
+    assert "Traceback" not in full.stderr
+    assert len(full.stderr.strip().splitlines()) <= 2
+    store = Store(settings)
+    assert store.search("kept", 1)[0].chunk.text == "kept"
+    store.close()
+    done = json.loads(subprocess.run([*command, "--json"], cwd=ROOT, check=True, capture_output=True).stdout)
+    assert (done["documents"], done["failed"]) == (61, 0)
+    store = Store(settings)
+    assert len(dense(store)) > 40
+    assert store._open_vectors().ids() == store._catalogue.vector_ids()
+    store.close()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no kill -9 on this system")

@@ -1,10 +1,19 @@
+import json
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
-from knowledge.encoder import TOLERANCE, OnnxEncoder, SentenceTransformersEncoder, load_encoder
+from knowledge.encoder import (
+    TOLERANCE,
+    OnnxEncoder,
+    SentenceTransformersEncoder,
+    choose_precision,
+    encoder_name,
+    load_encoder,
+)
 from knowledge.errors import NotesError
 
 TEXTS = [
@@ -36,14 +45,31 @@ def test_vectors_are_of_unit_length_and_do_not_depend_on_their_neighbours(encode
         assert np.abs(encoder.encode([text])[0] - vector).max() < 1e-5
 
 
+def test_the_small_encoder_stays_close_where_it_was_chosen(encoder, models):
+    name = encoder_name("all-MiniLM-L6-v2", models)
+    small = load_encoder(name, models)
+    assert (encoder.encode(TEXTS) * small.encode(TEXTS)).sum(axis=1).min() >= 0.95
+    assert json.loads((models / "all-MiniLM-L6-v2" / "encoder.json").read_text())["reason"]
+
+
+def test_the_small_encoder_is_not_used_where_it_is_not_faithful(tmp_path, models, monkeypatch):
+    folder = tmp_path / "all-MiniLM-L6-v2"
+    shutil.copytree(models / folder.name, folder)
+    monkeypatch.setattr("knowledge.encoder.INT8_COSINE", 1.1)
+    assert "float32 is used" in choose_precision(folder)
+    assert encoder_name(folder.name, tmp_path) == folder.name
+    assert load_encoder(folder.name, tmp_path).encode(["a"]).shape == (1, 384)
+
+
 def test_a_lone_surrogate_is_no_obstacle(encoder):
     assert encoder.encode(["broken \ud800 text"]).shape == (1, 384)
 
 
 def test_loading_the_default_model_imports_no_torch(models):
     code = (
-        "import sys; from pathlib import Path; from knowledge.encoder import load_encoder;"
-        f"load_encoder('all-MiniLM-L6-v2', Path({str(models)!r})).encode(['a']); sys.exit('torch' in sys.modules)"
+        "import sys; from pathlib import Path; from knowledge.encoder import encoder_name, load_encoder;"
+        f"models = Path({str(models)!r}); load_encoder(encoder_name('all-MiniLM-L6-v2', models), models).encode(['a']);"
+        "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

@@ -1,0 +1,63 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from knowledge.store import Store
+from tests.conftest import ROOT
+
+
+def wait_for(condition, seconds=60):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if condition():
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_changes_are_followed_until_ctrl_c(settings, tmp_path):
+    folder = tmp_path / "notes"
+    folder.mkdir()
+    (folder / "a.md").write_text("## One\nfirst\n")
+    command = [
+        sys.executable,
+        "-m",
+        "chatbot",
+        "ingest",
+        str(folder),
+        "--watch",
+        "--json",
+        "--home",
+        str(settings.home),
+    ]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    store = Store(settings)
+
+    def texts():
+        return sorted(chunk.text for listed in store.documents() for chunk in store.get(listed.document.source))
+
+    try:
+        assert wait_for(lambda: texts() == ["first"])
+        time.sleep(1)
+        (folder / "b.md").write_text("## Two\nsecond\n")
+        assert wait_for(lambda: texts() == ["first", "second"]), "a new file"
+        before = (folder / "a.md").stat()
+        with (folder / "a.md").open("r+") as file:
+            file.write("## One\nFIRST\n")
+        os.utime(folder / "a.md", ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+        assert wait_for(lambda: texts() == ["FIRST", "second"]), "an edit in place, of the same length"
+        (folder / "b.tmp").write_text("## Two\nreplaced\n")
+        os.replace(folder / "b.tmp", folder / "b.md")
+        assert wait_for(lambda: texts() == ["FIRST", "replaced"]), "a new file in the place of the old one"
+        (folder / "a.md").rename(folder / "sub.md")
+        (folder / "b.md").unlink()
+        assert wait_for(lambda: texts() == ["FIRST"]), "a renamed and a deleted file"
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "Traceback" not in errors
+    assert output.count('"added"') >= 4
+    store.close()

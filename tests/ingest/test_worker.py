@@ -1,0 +1,43 @@
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from ingest.reading import Unreadable
+from ingest.worker import Worker
+
+TABLE = b"name,age\nAda,36\n"
+
+
+def test_a_file_is_read_in_another_process():
+    with Worker() as worker:
+        [reading] = worker.read(TABLE, "people.csv", "table")
+        assert "Ada" in reading.text
+        assert worker._process.pid != os.getpid()
+
+
+def test_a_reader_that_dies_costs_one_file():
+    with Worker() as worker:
+        worker.read(TABLE, "people.csv", "table")
+        killer = threading.Timer(0.5, os.kill, (worker._process.pid, signal.SIGKILL))
+        killer.start()
+        with pytest.raises(Unreadable, match="crash"):
+            worker.read(b"a,b\n" * 3_000_000, "large.csv", "table")
+        assert "Ada" in worker.read(TABLE, "people.csv", "table")[0].text
+
+
+def test_a_reader_that_does_not_come_to_an_end_is_given_up():
+    with Worker(patience=1) as worker:
+        started = time.monotonic()
+        with pytest.raises(Unreadable, match="longer than 1 second"):
+            worker.read(b"a,b\n" * 5_000_000, "large.csv", "table")
+        assert time.monotonic() - started < 30
+
+
+def test_what_is_wrong_with_a_file_is_told():
+    with Worker() as worker:
+        with pytest.raises(Unreadable, match="binary"):
+            worker.read(b"a\0b", "odd.csv", "table")
+        assert worker.read(TABLE, "people.csv", "table")
