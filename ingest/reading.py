@@ -49,7 +49,7 @@ class Reading:
     problem: str = ""
 
 
-_BARE_URL = re.compile(r"https?://[^\s<>\"'`]+")
+_BARE_URL = re.compile(r"https?://[^\s<>\"'`]{1,4000}")
 
 
 def bare_urls(text: str) -> list[str]:

@@ -18,6 +18,7 @@ from knowledge.text import is_only_links, sentence_spans, trim
 CHUNKING = "sections-2"
 
 _TOKENIZED_AT_ONCE = 2**16  # characters; keeps the tokenizer's memory flat on a huge file
+_LONGEST_HEADING = 300  # characters; more is no heading, and every section below would carry it
 _LONGEST_WORD = 100  # characters; the tokenizer calls a longer run one piece, which says nothing of its size
 
 
@@ -30,7 +31,7 @@ def split(source: str, reading: Reading, encoder: Encoder) -> list[Chunk]:
     links, tags = _Standing(reading.links), _Standing(reading.tags)
     chunks = []
     for section in reading.sections:
-        path = section.heading_path or (reading.title,)
+        path = _path(section, reading)
         for part, (start, end, overlong) in enumerate(_parts(section, path, reading, encoder)):
             # the first part of a section begins with its heading
             first = _line_at(start, starts) if part else section.first_line
@@ -41,7 +42,7 @@ def split(source: str, reading: Reading, encoder: Encoder) -> list[Chunk]:
                     title=reading.title,
                     heading_path=path,
                     lines=(first + 1, last + 1),
-                    text=reading.text[start:end] or path[-1],
+                    text=reading.text[start:end] or section.heading_path[-1],
                     links=links.on(first, last),
                     tags=tuple(dict.fromkeys((*reading.document_tags, *tags.on(first, last)))),
                     kind=reading.kind,
@@ -62,9 +63,14 @@ def references(reading: Reading, key_of: Callable[[str], str]) -> list[Reference
     found = []
     for line, link in sorted(reading.links, key=lambda pair: pair[0]):
         index = bisect_right(first_lines, line) - 1
-        path = reading.sections[index].heading_path if index >= 0 else ()
-        found.append(Reference(link.text, link.url, key_of(link.url), line + 1, path or (reading.title,)))
+        path = _path(reading.sections[index], reading) if index >= 0 else (reading.title[:_LONGEST_HEADING],)
+        found.append(Reference(link.text, link.url, key_of(link.url), line + 1, path))
     return found
+
+
+def _path(section: Section, reading: Reading) -> tuple[str, ...]:
+    """The headings that a section stands under, the document's title where there are none."""
+    return tuple(name[:_LONGEST_HEADING] for name in section.heading_path or (reading.title,))
 
 
 class _Standing(Generic[T]):

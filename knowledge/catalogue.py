@@ -186,7 +186,10 @@ class Catalogue:
     def files(self) -> list[SourceFile]:
         """Every file that was looked at, also those that gave nothing."""
         rows = self._rows("SELECT path, digest, size, mtime_ns, problem, failed FROM files ORDER BY path")
-        return [SourceFile(*values, bool(failed)) for *values, failed in rows]
+        return [
+            SourceFile(path, digest, size, mtime_ns, problem, bool(failed))
+            for path, digest, size, mtime_ns, problem, failed in rows
+        ]
 
     def put_file(self, file: SourceFile) -> None:
         self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?)", astuple(file))

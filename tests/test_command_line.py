@@ -118,7 +118,7 @@ def test_search_finds_and_prints_the_hits_of_the_contract(run, indexed):
     assert hit.pop("score") > 0
     assert hit == {
         "rank": 1, "title": "house", "heading_path": ["Boiler service"], "source": str(indexed), "lines": [1, 4],
-        "kind": "note", "url": "https://hansen.example/c",
+        "kind": "note", "place": None, "url": "https://hansen.example/c", "linked_from": [],
         "links": [{"text": "contract", "url": "https://hansen.example/c"}],
         "text": NOTE.split("\n", 1)[1].strip(),
     }  # fmt: skip

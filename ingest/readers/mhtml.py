@@ -19,4 +19,3 @@ def read_mhtml(data: bytes) -> Reading:
     url = message.get("Snapshot-Content-Location") or part.get("Content-Location") or ""
     url = url.strip() if url.strip().startswith(("http://", "https://")) else ""
     return read_html(body, url, part.get_content_charset())
-

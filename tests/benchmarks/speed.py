@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chatbot.answer import Assistant
-from ingest.pipeline import ingest
 from knowledge.encoder import OnnxEncoder, SentenceTransformersEncoder
 from knowledge.settings import Settings
 from knowledge.store import Store
@@ -21,11 +20,11 @@ def cold_search(home: Path) -> str:
     search = [sys.executable, "-m", "chatbot", "search", "numpy on the graphics card", "--home", str(home)]
     ours, theirs = [], []
     for _ in range(_RUNS):
-        ours.append(_seconds(lambda: subprocess.run(search, check=True, capture_output=True)))
+        ours.append(seconds(lambda: subprocess.run(search, check=True, capture_output=True)))
         theirs.append(
-            _seconds(lambda: subprocess.run([sys.executable, "-c", "import sentence_transformers"], check=True))
+            seconds(lambda: subprocess.run([sys.executable, "-c", "import sentence_transformers"], check=True))
         )
-    return _line("cold `askmynotes search`", ours, "`import sentence_transformers`", theirs)
+    return ratio("cold `askmynotes search`", ours, "`import sentence_transformers`", theirs)
 
 
 def one_query(models: Path) -> str:
@@ -35,36 +34,29 @@ def one_query(models: Path) -> str:
     times: dict[str, list[float]] = {"fast": [], "reference": []}
     for number in range(30):
         text = [f"which tool shows drift in production, number {number}?"]
-        times["fast"].append(_seconds(lambda text=text: fast.encode(text)))
-        times["reference"].append(_seconds(lambda text=text: reference.encode(text)))
-    return _line("one query, ONNX Runtime", times["fast"][5:], "sentence-transformers", times["reference"][5:])
-
-
-def unchanged_ingest(settings: Settings, notes: list[Path]) -> str:
-    """Ingest of unchanged files over the first ingest of the same ones."""
-    store = Store(settings)
-    first = [_seconds(lambda: ingest(store, settings, notes))]
-    again = [_seconds(lambda: ingest(store, settings, notes)) for _ in range(_RUNS)]
-    store.close()
-    return _line("ingest, nothing changed", again, "first ingest", first)
+        times["fast"].append(seconds(lambda text=text: fast.encode(text)))
+        times["reference"].append(seconds(lambda text=text: reference.encode(text)))
+    return ratio("one query, ONNX Runtime", times["fast"][5:], "sentence-transformers", times["reference"][5:])
 
 
 def extract_answer(store: Store, settings: Settings, questions: list[str]) -> str:
     """A whole extract answer over the search inside it."""
     assistant = Assistant(store, settings, "extract")
     assistant.answer("warm up please")
-    answers = [_seconds(lambda q=q: assistant.answer(q)) for q in questions]
-    searches = [_seconds(lambda q=q: store.search(q, 10)) for q in questions]
-    return _line("extract answer", answers, "search alone", searches)
+    answers = [seconds(lambda q=q: assistant.answer(q)) for q in questions]
+    searches = [seconds(lambda q=q: store.search(q, 10)) for q in questions]
+    return ratio("extract answer", answers, "search alone", searches)
 
 
-def _seconds(call: Callable[[], object]) -> float:
+def seconds(call: Callable[[], object]) -> float:
+    """Wall time of a call."""
     started = time.perf_counter()
     call()
     return time.perf_counter() - started
 
 
-def _line(name: str, ours: list[float], baseline: str, theirs: list[float]) -> str:
+def ratio(name: str, ours: list[float], baseline: str, theirs: list[float]) -> str:
+    """A line with the ratio of the medians."""
     ours_median, theirs_median = statistics.median(ours), statistics.median(theirs)
     ratio = ours_median / theirs_median
     return f"{name}: {ratio:.3f} x {baseline}  ({1000 * ours_median:.1f} ms, {1000 * theirs_median:.1f} ms)"

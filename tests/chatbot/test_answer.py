@@ -43,6 +43,9 @@ def test_the_extract_quotes_cites_and_offers_the_links(assistant, tmp_path):
         "heading_path": ["Boiler service"],
         "source": str(source),
         "lines": [2, 2],
+        "place": "line 2",
+        "kind": "note",
+        "linked_from": [],
         "url": "https://hansen.example/contract",
         "quote": "The boiler is serviced by Hansen & Sons every October. The contract costs 120 euros a year.",
     }

@@ -181,7 +181,7 @@ def test_the_old_index_answers_until_the_new_one_is_complete(store, settings, ad
     assert seen == [["text 0", "text 1", "text 2"]] * 2
     assert len(store.search("text", 5)) == 3
     again = ingest(store, settings, [])
-    assert (again.unchanged, again.changed) == (1, 2), "what was done is not done again"
+    assert (again.unchanged, again.changed) == (2, 1), "what was done is not done again"
     assert texts(store) == ["text 0", "text 1", "text 2"] == dense(store)
     assert store.made_with.endswith("another")
 
