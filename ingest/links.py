@@ -317,7 +317,7 @@ def _keys_in_path(path: str) -> Iterator[str]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
 # -- what is known of a link ---------------------------------------------------------------------------------------

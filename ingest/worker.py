@@ -1,10 +1,8 @@
 """Read files in a process of its own: what a hostile or broken file does to a parser, it does only there."""
 
-import multiprocessing
-import signal
+import subprocess
 import sys
-from multiprocessing.connection import Connection
-from typing import Any
+from multiprocessing.connection import Connection, Pipe
 
 from ingest.pages import Page
 from ingest.read import SAFE_FORMATS, read, read_page
@@ -21,7 +19,7 @@ class Worker:
 
     def __init__(self, patience: float = _PATIENCE) -> None:
         self._patience = patience
-        self._process: Any = None
+        self._process: subprocess.Popen | None = None
         self._pipe: Connection | None = None
 
     def __enter__(self) -> "Worker":
@@ -41,7 +39,7 @@ class Worker:
         return self._ask((page,))[0]
 
     def _ask(self, question: tuple) -> list[Reading]:
-        if self._process is None or not self._process.is_alive():
+        if self._process is None:
             self._start()
         assert self._pipe
         try:
@@ -60,10 +58,13 @@ class Worker:
         return answer
 
     def _start(self) -> None:
-        context = multiprocessing.get_context("spawn")
-        self._pipe, other = context.Pipe()
-        self._process = context.Process(target=_serve, args=(other,), daemon=True)
-        self._process.start()
+        self._pipe, other = Pipe()
+        # not by multiprocessing, which would run the program of whoever asks a second time
+        code = f"import sys; sys.path[:] = {sys.path!r}; from ingest.worker import serve; serve({other.fileno()})"
+        # in a session of its own, since Ctrl-C is for the process that asks
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", code], pass_fds=[other.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+        )
         other.close()
 
     def _end(self) -> None:
@@ -71,13 +72,13 @@ class Worker:
             self._pipe.close()
         if self._process:
             self._process.kill()
-            self._process.join()
+            self._process.wait()
         self._process = self._pipe = None
 
 
-def _serve(pipe: Connection) -> None:
-    """Answer until the other end closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asks
+def serve(descriptor: int) -> None:
+    """Answer what comes through a pipe until its other end closes."""
+    pipe = Connection(descriptor)
     _limit_memory()
     while True:
         try:

@@ -13,7 +13,8 @@ STOP_WORDS = frozenset(
     where which while who whom whose why will with within without would you your yours""".split()
 )
 
-MARKDOWN_LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]*)\)")
+# bounded, since a search from each of a million brackets to the end of the text would take hours
+MARKDOWN_LINK = re.compile(r"\[([^\]]{0,500})\]\(([^)\s]{0,4000})\)")
 _URL = re.compile(r"https?://\S+")
 _LINK_LABEL = re.compile(r"^\W*(?:links?|see(?: also)?|sources?|references?|read more|more)\W*$", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)

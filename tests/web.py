@@ -29,7 +29,7 @@ Behaviour = Callable[[Request, socket.socket], None]
 class WebServer:
     """Serves `routes` on a free port of 127.0.0.1; a path that is not among them answers 404.
 
-    `requests` lists what arrived, robots.txt left out; `most_at_once` is how many were being answered at one time.
+    `requests` lists what arrived, `robots_requests` what was for robots.txt.
     """
 
     def __init__(self, routes: dict[str, Behaviour], certificate: tuple[str, str] | None = None) -> None:
@@ -37,9 +37,6 @@ class WebServer:
         self.requests: list[Request] = []
         self.robots_requests: list[Request] = []
         self.connections = 0
-        self.most_at_once = 0
-        self._at_once = 0
-        self._lock = threading.Lock()
         self._scheme = "http"
         self._tls: ssl.SSLContext | None = None
         if certificate:
@@ -80,26 +77,11 @@ class WebServer:
                 connection = self._tls.wrap_socket(connection, server_side=True)
             request = _read_request(connection)
             if request:
-                with self._counted():
-                    self._answer(request, connection)
+                (self.robots_requests if request.path == "/robots.txt" else self.requests).append(request)
+                self.routes.get(request.path, page("not here", status=404))(request, connection)
         with contextlib.suppress(OSError):
             connection.shutdown(socket.SHUT_WR)
         connection.close()
-
-    def _answer(self, request: Request, connection: socket.socket) -> None:
-        (self.robots_requests if request.path == "/robots.txt" else self.requests).append(request)
-        self.routes.get(request.path, page("not here", status=404))(request, connection)
-
-    @contextlib.contextmanager
-    def _counted(self):
-        with self._lock:
-            self._at_once += 1
-            self.most_at_once = max(self.most_at_once, self._at_once)
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._at_once -= 1
 
 
 def _read_request(connection: socket.socket) -> Request | None:
@@ -161,6 +143,25 @@ def trickle(start: bytes, more: bytes, pause: float) -> Behaviour:
             connection.sendall(more)
 
     return answer
+
+
+class SlowPage:
+    """A page that takes its time, and counts how many wait for it at once."""
+
+    def __init__(self, seconds: float) -> None:
+        self.most_at_once = 0
+        self._at_once = 0
+        self._seconds = seconds
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request, connection: socket.socket) -> None:
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        time.sleep(self._seconds)
+        with self._lock:  # before the client can know that it has the page
+            self._at_once -= 1
+        page("slow")(request, connection)
 
 
 def silence(seconds: float) -> Behaviour:
