@@ -2,14 +2,17 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import closing
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from chatbot.answer import Answer, Assistant
+from chatbot.library import FetchJob, linked_pages
 from chatbot.render import answer_html, question_html, sources_html
 from knowledge.errors import NotesError
 from knowledge.store import Store
@@ -47,7 +50,7 @@ _READY = gr.update(submit_btn=True, stop_btn=False)
 _AT_ONCE = 8  # conversations; the engine takes one at a time, searches need not wait
 
 
-def create(assistant: Assistant, store: Store) -> gr.Blocks:
+def create(assistant: Assistant, store: Store, job: FetchJob) -> gr.Blocks:
     """The page, to be mounted in a server."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         turns = gr.State([])
@@ -74,6 +77,11 @@ def create(assistant: Assistant, store: Store) -> gr.Blocks:
                     html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
                 )
                 new = gr.Button("New conversation", size="sm", variant="secondary", elem_id="new")
+                with gr.Accordion("Articles that your notes link to", open=False, elem_id="articles"):
+                    pages = gr.HTML(elem_id="pages")
+                    with gr.Row():
+                        fetch = gr.Button("Fetch them from the web", size="sm", elem_id="fetch")
+                        leave = gr.Button("Stop", size="sm", elem_id="leave", interactive=False)
             with gr.Column(scale=2, min_width=320):
                 sources = gr.HTML(sources_html([]), elem_id="sources")
 
@@ -108,6 +116,13 @@ def create(assistant: Assistant, store: Store) -> gr.Blocks:
             wishes[request.session_hash] = "new"
             return _READY, *_drawn([])
 
+        def fetch_articles() -> Generator[tuple[Any, ...], None, None]:
+            job.start()
+            while job.running:
+                yield _pages_html(store, job.line), gr.update(interactive=False), gr.update(interactive=True)
+                time.sleep(0.5)
+            yield _pages_html(store, job.line), gr.update(interactive=True), gr.update(interactive=False)
+
         outputs = [box, conversation, sources, turns]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         asking = {**quiet, "fn": respond, "inputs": [box, turns], "outputs": outputs, "concurrency_limit": _AT_ONCE}
@@ -115,7 +130,11 @@ def create(assistant: Assistant, store: Store) -> gr.Blocks:
         conversation.example_select(_picked, None, box, **quiet).then(**asking)
         box.stop(stop, None, None, queue=False, **quiet)
         new.click(start_over, None, outputs, queue=False, **quiet)
-        page.load(lambda: _opened(store), None, [masthead, conversation], **quiet)
+        fetch.click(fetch_articles, None, [pages, fetch, leave], concurrency_limit=_AT_ONCE, **quiet)
+        leave.click(job.stop, None, None, queue=False, **quiet)
+        page.load(
+            lambda: (*_opened(store), _pages_html(store, job.line)), None, [masthead, conversation, pages], **quiet
+        )
     return page
 
 
@@ -150,6 +169,11 @@ def _opened(store: Store) -> tuple[str, Any]:
     return masthead, gr.update(examples=[{"text": text} for text in examples(store)])
 
 
+def _pages_html(store: Store, line: str) -> str:
+    told = f'<p role="status">{escape(line)}</p>' if line else ""
+    return f"<p>{escape(linked_pages(store))} Fetching them goes online, to the addresses in your notes.</p>{told}"
+
+
 def examples(store: Store) -> list[str]:
     """A few questions that the index can answer, made from headings."""
     questions = []
@@ -166,12 +190,12 @@ def examples(store: Store) -> list[str]:
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(assistant: Assistant, store: Store, host: str, port: int, say: Callable[[str], None]) -> None:
+def serve(assistant: Assistant, store: Store, job: FetchJob, host: str, port: int, say: Callable[[str], None]) -> None:
     """Serve the page until Ctrl-C. Raises NotesError for an address of another machine or a port that is taken."""
     import uvicorn
 
     listener = _listen(host, port)
-    app = application(assistant, store)
+    app = application(assistant, store, job)
     threading.Thread(target=assistant.warm_up, daemon=True, name="warm-up").start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     shown = f"[{host}]" if ":" in host else host
@@ -180,7 +204,7 @@ def serve(assistant: Assistant, store: Store, host: str, port: int, say: Callabl
         server.run(sockets=[listener])
 
 
-def application(assistant: Assistant, store: Store) -> Any:
+def application(assistant: Assistant, store: Store, job: FetchJob) -> Any:
     """The web application: the page at `/`, answered to this machine's own names only (no DNS rebinding)."""
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -189,7 +213,7 @@ def application(assistant: Assistant, store: Store) -> Any:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "["])
     return gr.mount_gradio_app(
         app,
-        create(assistant, store),
+        create(assistant, store, job),
         path="/",
         theme=gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONT, font_mono=_MONO),
         css_paths=[CSS],

@@ -324,8 +324,9 @@ def serve(host: str, port: int, engine: str | None) -> None:
     # Gradio makes its folder for temporary files as soon as it is imported
     os.environ["GRADIO_TEMP_DIR"] = str(_settings().home / "gradio")
     from chatbot import app
+    from chatbot.library import FetchJob
 
-    app.serve(_assistant(engine), _store(), host, port, say=click.echo)
+    app.serve(_assistant(engine), _store(), FetchJob(_settings()), host, port, say=click.echo)
 
 
 # -- what is there -------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from click.testing import CliRunner
 from chatbot.cli import cli
 from knowledge.models import default_language_model
 from tests.conftest import ROOT, make_settings
+from tests.ingest.test_links import BREAD
+from tests.web import WebServer, page
 
 NOTE = "## Boiler service\nThe boiler is serviced by Hansen every October.\n\n[contract](https://hansen.example/c)\n"
 
@@ -83,6 +85,78 @@ def test_ingest_names_what_it_cannot_read_and_goes_on(run, tmp_path):
     assert "bad.md" in result.stderr
     assert json.loads(result.stdout)["failed"] == 1
     assert "Grüße" in run("search", "Grüße", "--json").stdout
+
+
+def test_links_are_fetched_listed_and_found_from_the_command_line(run, tmp_path):
+    notes = tmp_path / "notes" / "note.md"
+    notes.parent.mkdir()
+    with WebServer({"/bread": page(BREAD)}) as web:
+        dead = web.url("/dead")
+        notes.write_text(f"## Baking\n[high bread]({web.url('/bread')})\n\n## Old\n{dead} and [nothing]()\n")
+        fetched = run("ingest", notes.parent, "--links", "--allow-private-host", "127.0.0.1", "--json")
+        assert fetched.returncode == 0
+        found = {"found": 2, "fetched": 1, "unchanged": 0, "failed": 1, "skipped": 0}
+        assert json.loads(fetched.stdout.splitlines()[-1])["links"] == found
+        links = [json.loads(line) for line in run("links", "--json").stdout.splitlines()]
+    assert [(link["url"], link["state"]) for link in links] == [
+        (web.url("/bread"), "fetched"), (dead, "gone"), ("", "never tried"),
+    ]  # fmt: skip
+    [place] = links[0]["references"]
+    assert (place["source"], place["line"], place["heading_path"]) == (str(notes), 2, ["Baking"])
+    assert "404" in links[1]["reason"]
+    assert run("links", "--state", "gone").stdout.splitlines()[0].startswith("gone (")
+    [hit] = map(
+        json.loads, run("search", "less starter for every thousand metres", "-k", 1, "--json").stdout.splitlines()
+    )
+    assert (hit["kind"], hit["url"], hit["source"]) == ("article", web.url("/bread"), web.url("/bread"))
+    assert [place["heading_path"] for place in hit["linked_from"]] == [["Baking"]]
+    answer = json.loads(
+        run("ask", "How much less starter for every thousand metres?", "--engine", "extract", "--json").stdout
+    )
+    [citation] = [citation for citation in answer["citations"] if citation["kind"] == "article"]
+    assert citation["linked_from"][0]["source"] == str(notes)
+    assert f"linked from {notes}:2" in run("ask", "How much less starter for every thousand metres?").stdout
+
+
+def test_an_address_that_is_refused_fails_in_one_line(run):
+    for url in ("http://127.0.0.1:9/x", "http://2130706433/", "http://[::1]/", "http://localhost./"):
+        result = run("ingest", url)
+        assert fails(result, 1, "private")
+        assert len(result.stderr.splitlines()) == 1
+    for url in ("file:///etc/passwd", "ftp://a.example/x", "http://a@127.0.0.1/", "gopher://a.example/"):
+        assert fails(run("ingest", url), 1, url)
+
+
+def test_sources_lists_what_is_there_what_is_not_and_what_is_amiss(run, indexed):
+    folder = indexed.parent
+    (folder / "empty.md").write_text("")
+    (folder / "broken.md").write_bytes(b"\0")
+    (folder / "picture.png").write_bytes(b"x")
+    code = "\n".join(f"value_{n} = compute({n})" for n in range(300))
+    (folder / "long.md").write_text(f"## Code\n```\n{code}\n```\n")
+    run("ingest", folder)
+    text = run("sources").stdout
+    for part in (
+        f"{indexed}  indexed",
+        "1 empty files",
+        "1 left out: of a kind",
+        "binary",
+        "longer than the encoder reads",
+    ):
+        assert part in text
+    *entries, health = map(json.loads, run("sources", "--json").stdout.splitlines())
+    states = {entry["source"].rsplit("/", 1)[1]: entry["state"] for entry in entries}
+    assert states == {
+        "house.md": "indexed", "long.md": "indexed", "empty.md": "no text", "broken.md": "failed", "picture.png": "left out",
+    }  # fmt: skip
+    assert health["health"]["empty files"] == [str(folder / "empty.md")]
+
+
+def test_sources_are_removed_and_the_files_stay(run, indexed):
+    assert "1 document removed" in run("sources", "remove", indexed).stdout
+    assert indexed.exists()
+    assert run("search", "boiler").stdout.startswith("Nothing is indexed")
+    assert fails(run("sources", "remove", "/nowhere/at/all"), 1, "is not in the index")
 
 
 def test_a_note_that_is_too_large_is_named_with_the_setting_that_admits_it(run, settings, tmp_path):
