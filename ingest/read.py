@@ -92,7 +92,7 @@ def _read(data: bytes, name: str, format: str) -> list[Reading]:
     if format == "warc":
         return _read_warc(data)
     if format == "zip":
-        return _read_zip(data, name)
+        return _read_zip(data)
     return [_read_one(data, name, format)]
 
 
@@ -153,22 +153,21 @@ def _read_one(data: bytes, name: str, format: str) -> Reading:  # noqa: C901  on
 # -- archives ------------------------------------------------------------------------------------------------------
 
 
-def _read_zip(data: bytes, name: str) -> list[Reading]:
+def _read_zip(data: bytes) -> list[Reading]:
     """Every note in a zip file. Nothing is unpacked to disk; archives inside are not opened."""
-    from ingest.readers.archive import notes_in
+    from ingest.readers.zipped import names_of_files, open_zip, read_member
 
     readings = []
     problems = []
-    for member, content in notes_in(data, readable=_is_single):
-        format = format_of(member)
-        assert format
-        try:
-            reading = _read_one(content, member, format)
-        except Unreadable as error:
-            problems.append(f"{member}: {error}")
-            continue
-        reading.name = member
-        readings.append(reading)
+    with open_zip(data) as archive:
+        for name in filter(_is_single, names_of_files(archive)):
+            try:
+                reading = _read_one(read_member(archive, name), name, format_of(name) or "")
+            except Unreadable as error:
+                problems.append(f"{name}: {error}")
+                continue
+            reading.name = name
+            readings.append(reading)
     return _with_problems(readings, problems, "holds no notes that can be read")
 
 

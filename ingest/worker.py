@@ -8,8 +8,9 @@ from ingest.pages import Page
 from ingest.read import SAFE_FORMATS, read, read_page
 from ingest.reading import Reading, Unreadable
 
-#: Seconds after which a file counts as one that its reader cannot finish.
+#: Seconds after which a file counts as one that its reader cannot finish; a scanned book takes its time.
 _PATIENCE = 300
+_PATIENCE_WITH_SCANS = 3 * 3600
 #: Address space of the process, in bytes, where the system lets it be limited.
 _MEMORY = 6 * 2**30
 
@@ -32,20 +33,20 @@ class Worker:
         """As `ingest.read.read`. Raises Unreadable also where the reader crashes or does not come to an end."""
         if format in SAFE_FORMATS:
             return read(data, name, format)
-        return self._ask((data, name, format))
+        return self._ask((data, name, format), _PATIENCE_WITH_SCANS if format == "pdf" else self._patience)
 
     def read_page(self, page: Page) -> Reading:
         """As `ingest.read.read_page`."""
-        return self._ask((page,))[0]
+        return self._ask((page,), self._patience)[0]
 
-    def _ask(self, question: tuple) -> list[Reading]:
+    def _ask(self, question: tuple, patience: float) -> list[Reading]:
         if self._process is None:
             self._start()
         assert self._pipe
         try:
             self._pipe.send(question)
-            if not self._pipe.poll(self._patience):
-                raise Unreadable(f"takes longer than {self._patience:.0f} seconds to read: left out")
+            if not self._pipe.poll(patience):
+                raise Unreadable(f"takes longer than {patience:.0f} seconds to read: left out")
             answer = self._pipe.recv()
         except (EOFError, OSError) as error:
             self._end()
