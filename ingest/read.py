@@ -8,6 +8,7 @@ from ingest.clean import clean
 from ingest.decode import decode
 from ingest.pages import Page
 from ingest.reading import Reading, Unreadable
+from knowledge.documents import Place
 
 #: Format by suffix. What is not here is not looked for in folders.
 FORMATS = {
@@ -28,6 +29,7 @@ FORMATS = {
 }
 #: Formats whose parsers cannot crash: they need no process of their own.
 SAFE_FORMATS = frozenset({"markdown", "plain"})
+_LINES_UNSEEN = frozenset({"html", "mhtml", "docx", "epub", "warc"})
 
 _MAGIC = ((b"%PDF-", "pdf"), (b"PK\x03\x04", "zip"), (b"WARC/", "warc"))
 _TYPES = {
@@ -80,7 +82,19 @@ def read(data: bytes, name: str, format: str) -> list[Reading]:
     readings = _read(data, name, format)
     for reading in readings:
         reading.title = reading.title or _title_of(reading.name or name)
+        own_format = format_of(reading.name) or format
+        _number_paragraphs(reading, own_format)
+        if own_format == "table":  # a row by itself does not say what it is a row of
+            for section in reading.sections:
+                section.heading_path = (reading.title, *section.heading_path)
     return readings
+
+
+def _number_paragraphs(reading: Reading, format: str) -> None:
+    """Say where things stand in a document whose lines nobody sees."""
+    if format in _LINES_UNSEEN and not reading.places:
+        starts = [start for start in reading.blocks if not reading.text.startswith("#", start)]
+        reading.places = [(start, Place("paragraph", n, n)) for n, start in enumerate(starts, start=1)]
 
 
 def _title_of(name: str) -> str:
@@ -219,6 +233,7 @@ def read_page(page: Page) -> Reading:
         raise NoArticle("no text", reading.problem or "holds no text")
     reading.title = reading.title or _title_of(unquote(urlsplit(page.url).path).rstrip("/") or page.url)
     reading.kind, reading.url = "article", page.url
+    _number_paragraphs(reading, format)
     return reading
 
 

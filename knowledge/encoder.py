@@ -141,8 +141,13 @@ class SentenceTransformersEncoder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            self._model: SentenceTransformer = SentenceTransformer(model, device="cpu", local_files_only=True)
+            self._model: SentenceTransformer = SentenceTransformer(
+                model, device="cpu", local_files_only=True, model_kwargs={"use_safetensors": True}
+            )
         except (OSError, ValueError) as error:
+            if Path(model).is_dir():
+                reason = str(error).strip().splitlines()[0]
+                raise NotesError(f"{model}: the embedding model cannot be loaded ({reason})") from error
             raise NotesError(
                 f"the embedding model {model!r} is not on this machine: give a folder, or set embedding_model back"
             ) from error

@@ -296,7 +296,7 @@ class Runs:
     def _close_link(self, start: int, url: str) -> None:
         """Make a link of the pieces since `start`."""
         label = _markdown(self._pieces[start:]).replace("\n", " ").strip()
-        if not url or not label or url.startswith("#"):
+        if not url or not label or url.startswith(("#", "ppt/", "word/")):  # from one place of the document to another
             return
         if label in (url, f"mailto:{url}"):
             link = url

@@ -1,4 +1,6 @@
 import json
+import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -87,3 +89,34 @@ def test_a_damaged_model_is_told(tmp_path, models):
     (folder / "encoder.onnx").write_bytes(b"garbage")
     with pytest.raises(NotesError, match="damaged"):
         load_encoder(folder.name, tmp_path)
+
+
+class Planted:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, mark):
+        self.mark = mark
+
+    def __reduce__(self):
+        return (os.system, (f"touch {self.mark}",))
+
+
+def test_weights_that_are_a_pickle_are_not_executed(tmp_path, models):
+    folder = tmp_path / "planted"
+    shutil.copytree(models / "all-MiniLM-L6-v2", folder, ignore=shutil.ignore_patterns("*.onnx", "*.safetensors"))
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Planted(tmp_path / "mark")))
+    with pytest.raises(NotesError, match="cannot be loaded"):
+        load_encoder(str(folder), tmp_path)
+    assert not (tmp_path / "mark").exists()
+
+
+def test_a_model_that_brings_its_own_code_is_refused(tmp_path, models):
+    folder = tmp_path / "planted"
+    shutil.copytree(models / "all-MiniLM-L6-v2", folder, ignore=shutil.ignore_patterns("*.onnx"))
+    modules = json.loads((folder / "modules.json").read_text())
+    modules[0]["type"] = "planted.Planted"
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "planted.py").write_text(f"open({str(tmp_path / 'mark')!r}, 'w')\nclass Planted: ...\n")
+    with pytest.raises(NotesError, match="cannot be loaded"):
+        load_encoder(str(folder), tmp_path)
+    assert not (tmp_path / "mark").exists()

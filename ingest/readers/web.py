@@ -1,0 +1,59 @@
+"""Web pages: the article in a page as Markdown, and the reason why there is none.
+
+A page with an address is an article: what stands beside it is left out (see article.py). A page without one is a
+person's own note in HTML: only navigation, scripts and forms are. No script is run, so a page that writes its text
+itself has none here.
+"""
+
+import re
+
+from ingest.readers.article import drop_controls, find_article
+from ingest.readers.html import escaped, parse, to_markdown
+from ingest.readers.markdown import read_markdown
+from ingest.readers.no_article import why_no_article
+from ingest.readers.page import Page, author_of, open_page, published_of, resolve_links, title_of
+from ingest.reading import Reading
+
+__all__ = ["meta_refresh", "read_html", "to_markdown", "why_no_article"]
+
+
+def read_html(data: bytes, url: str = "", charset: str | None = None) -> Reading:
+    """The article of a page, or a note in HTML as it stands; `charset` is what came with it.
+
+    Raises Unreadable for something that is no page.
+    """
+    page = open_page(data, url, charset)
+    title, author, published = title_of(page), author_of(page), published_of(page)
+    resolve_links(page)
+    reading = read_markdown(_article(page, title) if page.address else _note(page))
+    reading.title = title or reading.title
+    reading.author, reading.published = author, published
+    if page.address:
+        reading.kind, reading.url = "article", page.address
+        reading.tags = []  # a word behind a # on somebody else's page files nothing
+    return reading
+
+
+def _note(page: Page) -> str:
+    drop_controls(page.tree)
+    return to_markdown(page.tree)
+
+
+def _article(page: Page, title: str) -> str:
+    root = find_article(page.tree, page.host)
+    # headings tell where a passage stands; the one over all may be outside the article
+    has_title = any("".join(heading.itertext()).strip() for heading in root.iter("h1"))
+    return ("" if has_title or not title else f"# {escaped(title)}\n\n") + to_markdown(root)
+
+
+_REFRESH = re.compile(r"(\d{0,4})(?:\.\d*)?(?: ?[;,] ?| )(?:url ?= ?)?[\"']?([^\"' ][^\"']*)", re.IGNORECASE)
+
+
+def meta_refresh(data: bytes) -> str | None:
+    """Where a page sends its readers on to within ten seconds, as it is written there."""
+    for meta in parse(data[: 2**18].decode("utf-8", "replace").replace("\0", "")).iter("meta"):
+        is_refresh = (meta.get("http-equiv") or "").strip().lower() == "refresh"
+        match = _REFRESH.match(" ".join((meta.get("content") or "").split())) if is_refresh else None
+        if match and int(match.group(1) or 0) <= 10 and next(meta.iterancestors("noscript"), None) is None:
+            return match.group(2).strip()
+    return None
