@@ -92,24 +92,24 @@ class Catalogue:
             if found > version:
                 raise NotesError(f"{self._home} was made by a newer askmynotes: update the program")
             if found < version:
-                self._drop_tables(database)
+                roots = self._drop_tables(database)
                 for statement in _statements(script):
                     self._db.execute(statement)
+                for root in roots:
+                    self.add_root(root)
                 self._db.execute(f"PRAGMA {database}.user_version = {version}")
 
     def _version(self, database: str) -> int:
         return self._db.execute(f"PRAGMA {database}.user_version").fetchone()[0]
 
-    def _drop_tables(self, database: str) -> None:
-        """Make room for a new layout. What was indexed can be read again; `roots` keeps saying what."""
-        names = [name for (name,) in self._rows(f"SELECT name FROM {database}.sqlite_master WHERE type = 'table'")]
-        roots = self.roots() if "roots" in names else []
-        # a full-text index takes its own tables with it
-        for name in sorted(names, key=lambda name: not name.endswith("_fts")):
-            self._db.execute(f"DROP TABLE IF EXISTS {database}.{name}")
-        if roots:
-            self._db.execute("CREATE TABLE roots (path TEXT PRIMARY KEY)")
-            self._db.executemany("INSERT INTO roots VALUES (?)", [(root,) for root in roots])
+    def _drop_tables(self, database: str) -> list[str]:
+        """Make room for a new layout, and return the roots: from them what was indexed can be read again."""
+        found = self._rows(f"SELECT type, name FROM {database}.sqlite_master WHERE type IN ('table', 'trigger')")
+        roots = self.roots() if ("table", "roots") in found else []
+        # triggers first, and a full-text index before the tables that it takes with it
+        for kind, name in sorted(found, key=lambda item: (item[0] == "table", not item[1].endswith("_fts"))):
+            self._db.execute(f"DROP {kind} IF EXISTS {database}.{name}")
+        return roots
 
     def close(self) -> None:
         self._db.close()

@@ -3,6 +3,7 @@ import sqlite3
 
 import pytest
 
+from ingest.pipeline import ingest
 from knowledge.catalogue import Catalogue
 from knowledge.errors import NotesError
 from knowledge.store import Store
@@ -110,6 +111,20 @@ def test_a_damaged_catalogue_is_told_in_one_line(tmp_path):
     path.write_bytes(b"this is no database at all" * 50)
     with pytest.raises(NotesError, match="cannot be opened"):
         Catalogue(tmp_path)
+
+
+def test_an_index_of_an_older_version_is_made_again_from_what_was_asked_for(add, store, settings):
+    add("## One\nA note.\n")
+    roots = store.roots()
+    store.close()
+    for path in (settings.home / "catalogue.sqlite", settings.home / "index" / "1.sqlite"):
+        with sqlite3.connect(path) as db:
+            db.execute("PRAGMA user_version = 0")
+    fresh = Store(settings)
+    assert (fresh.counts(), fresh.roots()) == ((0, 0), roots)
+    assert ingest(fresh, settings, []).added == 1
+    assert fresh.search("note", 1)[0].chunk.text == "A note."
+    fresh.close()
 
 
 def test_a_catalogue_of_a_newer_version_is_left_alone(tmp_path):
