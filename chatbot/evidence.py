@@ -18,6 +18,10 @@ _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
 _LINE_BREAK = re.compile(r"(?:\\| {2,})(?=\n)")
+# what Obsidian writes beside Markdown: callouts, links between notes, names of blocks
+_QUOTE_MARK = re.compile(r"^[ \t]*>[ \t]?(?:\[!\w{1,30}\][+-]?[ \t]*)?", re.MULTILINE)
+_WIKI_LINK = re.compile(r"\[\[([^\[\]|\n]{1,300})(?:\|([^\[\]\n]{0,300}))?\]\]")
+_BLOCK_NAME = re.compile(r"[ \t]\^[\w-]+$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -64,10 +68,12 @@ def units(chunk: Chunk) -> list[Unit]:
 
 
 def plain(text: str) -> str:
-    """A unit as a sentence of its own: no list mark, no emphasis, no hard line breaks, on one line."""
+    """A unit as a sentence of its own: no list or quote marks, no emphasis, no hard line breaks, on one line."""
+    text = _QUOTE_MARK.sub("", text)
     if mark := _ITEM.match(text):
         text = text[mark.end() :]
-    text = _LINE_BREAK.sub("", text).rstrip("\\ ")
+    text = _BLOCK_NAME.sub("", _LINE_BREAK.sub("", text).rstrip("\\ "))
+    text = _WIKI_LINK.sub(lambda link: link.group(2) or link.group(1), text)
     if _TABLE_ROW.match(text):
         text = " · ".join(cell.strip() for cell in text.strip().strip("|").split("|"))
     text = re.sub(r"(?<!\w)(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1(?!\w)", r"\2", text)

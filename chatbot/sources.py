@@ -27,6 +27,8 @@ class Entry:
     date: str = ""
     kind: str = ""
     title: str = ""
+    author: str = ""
+    published: str = ""
     url: str | None = None
     problem: str = ""
 
@@ -64,7 +66,18 @@ def _of_document(listed: Listed, file: SourceFile | None, page: LinkedPage | Non
         state, problem, date = page.state, page.reason, page.fetched_at or date
     elif problem:
         state = "in part"
-    return Entry(document.source, state, listed.chunks, date, document.kind, document.title, document.url, problem)
+    return Entry(
+        document.source,
+        state,
+        listed.chunks,
+        date,
+        document.kind,
+        document.title,
+        document.author,
+        document.published,
+        document.url,
+        problem,
+    )
 
 
 def ailments(store: Store) -> list[Ailment]:

@@ -83,6 +83,7 @@ def read(data: bytes, name: str, format: str) -> list[Reading]:
     for reading in readings:
         reading.title = reading.title or _title_of(reading.name or name)
         own_format = format_of(reading.name) or format
+        reading.own = reading.kind == "note" and own_format not in ("pdf", "epub")
         _number_paragraphs(reading, own_format)
         if own_format == "table":  # a row by itself does not say what it is a row of
             for section in reading.sections:
@@ -232,7 +233,7 @@ def read_page(page: Page) -> Reading:
     if not reading.text.strip():
         raise NoArticle("no text", reading.problem or "holds no text")
     reading.title = reading.title or _title_of(unquote(urlsplit(page.url).path).rstrip("/") or page.url)
-    reading.kind, reading.url = "article", page.url
+    reading.kind, reading.own, reading.url = "article", False, page.url
     _number_paragraphs(reading, format)
     return reading
 

@@ -28,7 +28,8 @@ class Reading:
 
     Lines count from 0. `name` tells the documents of one archive apart. `places` says from which offset on the text
     stands on which page, slide, row or cell, for sources whose lines mean nothing to a reader. `problem` is what a
-    person should know about a document that was read only in part, or not at all.
+    person should know about a document that was read only in part, or not at all. `own` tells what people write
+    themselves, the links in which lead to what they want to know, from books and papers with their hundreds of links.
     """
 
     text: str
@@ -43,6 +44,7 @@ class Reading:
     places: list[tuple[int, Place]] = field(default_factory=list)
     name: str = ""
     kind: str = "note"
+    own: bool = True
     url: str | None = None
     author: str = ""
     published: str = ""

@@ -14,8 +14,6 @@ _BATCH = 128
 
 def make_document(reading: Reading, source: str, file: str, digest: str, store: Store) -> Document:
     """A reading, split and ready to be embedded."""
-    # where an article leads is not what its reader noted
-    linked = references(reading, page_key) if reading.kind == "note" else []
     return Document(
         source=source,
         title=reading.title,
@@ -28,7 +26,7 @@ def make_document(reading: Reading, source: str, file: str, digest: str, store: 
         published=reading.published,
         problem=reading.problem,
         chunks=tuple(split(source, reading, store.encoder)),
-        references=tuple(linked),
+        references=tuple(references(reading, page_key) if reading.own else ()),
     )
 
 

@@ -239,7 +239,8 @@ class Catalogue:
         )
 
     def set_address(self, source: str, url: str, key: str) -> None:
-        """Make a document the article of this address."""
+        """Make a document the article of this address; where it leads is then nobody's note."""
+        self._write("DELETE FROM links WHERE document_id IN (SELECT id FROM documents WHERE source = ?)", [source])
         self._write("UPDATE documents SET kind = 'article', url = ?, key = ? WHERE source = ?", (url, key, source))
 
     def delete(self, source: str) -> None:

@@ -147,7 +147,8 @@ def test_sources_lists_what_is_there_what_is_not_and_what_is_amiss(run, indexed)
     *entries, health = map(json.loads, run("sources", "--json").stdout.splitlines())
     states = {entry["source"].rsplit("/", 1)[1]: entry["state"] for entry in entries}
     assert states == {
-        "house.md": "indexed", "long.md": "indexed", "empty.md": "no text", "broken.md": "failed", "picture.png": "left out",
+        "house.md": "indexed", "long.md": "indexed", "empty.md": "no text", "broken.md": "failed",
+        "picture.png": "left out",
     }  # fmt: skip
     assert health["health"]["empty files"] == [str(folder / "empty.md")]
 

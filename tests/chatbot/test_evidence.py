@@ -51,6 +51,8 @@ def test_lines_count_from_where_the_chunk_ends():
         ("snake_case_name and 2 * 3 * 4", "snake_case_name and 2 * 3 * 4"),
         ("| a | b |", "a · b"),
         ("two\nlines", "two lines"),
+        ("> [!tip] Keep the [[Sourdough|starter]] cold ^fridge", "Keep the starter cold"),
+        ("see [[Rye bread]]", "see Rye bread"),
     ],
 )
 def test_a_unit_reads_as_a_sentence(text, shown):

@@ -1,7 +1,9 @@
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -233,13 +235,24 @@ def test_saved_pages_stand_in_for_fetching(store, settings, serve, tmp_path):
     assert server.connections == 0
 
 
+def test_a_book_is_no_list_of_links(store, settings, tmp_path):
+    folder = tmp_path / "n"
+    folder.mkdir()
+    for name in ("winter.epub", "bees.pdf"):
+        shutil.copy(ROOT / "tests" / "files" / name, folder)
+    summary = ingest(store, settings, [folder])
+    assert summary.documents == 2
+    assert summary.links["found"] == 0
+    assert any(chunk.links for listed in store.documents() for chunk in store.get(listed.document.source))
+
+
 def test_a_web_archive_stands_in_for_fetching(store, settings, tmp_path):
     from ingest.pages import Page, Pages
 
     folder = tmp_path / "n"
     folder.mkdir()
-    Pages(folder).save("x", Page("https://bread.example/altitude/", "", BREAD.encode(), content_type="text/html",
-                                 headers=(("Content-Type", "text/html"),), fetched_at="2026-01-01T00:00:00Z"))  # fmt: skip
+    page = Page("https://bread.example/altitude/", "", BREAD.encode(), headers=(("Content-Type", "text/html"),))
+    Pages(folder).save("x", replace(page, fetched_at="2026-01-01T00:00:00Z"))
     (folder / "note.md").write_text("## Baking\nhttp://bread.example/altitude\n")
     ingest(store, settings, [folder])
     hit = store.search("mountain bakers' starter", 1)[0]
