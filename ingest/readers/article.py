@@ -20,7 +20,8 @@ _CHROME = f"""//script[not(starts-with(@type, "math/tex"))] | //style | //noscri
           or @role="dialog" or @role="alertdialog" or @role="menu" or @role="menubar" or @role="toolbar"]
     | //body//form | //body//footer[not(ancestor::blockquote)]
     | //body//header[not({_INSIDE})] | //body//aside[not({_INSIDE})]
-    | //body//*[(@hidden or @aria-hidden="true") and not(@role="tabpanel")]"""
+    | //body//*[(@hidden or @aria-hidden="true") and not(@role="tabpanel") and not(.//math)]
+    | //sup[@class="reference"]"""
 _HIDDEN = re.compile(r"display\s*:\s*none", re.IGNORECASE)
 
 _MAIN = './/main | .//*[@role="main"]'
@@ -31,6 +32,10 @@ _NARROWER = (
     (".//article | .//*[@itemprop='articleBody']", 0.6, True),
 )
 
+#: in headings and in code names mean something else: a comment is one of a programmer
+_NAMED = (
+    ".//*[@class or @id][not(parent::h1 or parent::h2 or parent::h3 or parent::h4 or ancestor::pre or ancestor::code)]"
+)
 _NO_JUNK = re.compile(r"\b(?:has|with|without|no|not|is|hide|show)[-_][\w-]+")
 _JUNK = re.compile(
     r"""(?:^|[\s_-])(?:
@@ -43,7 +48,7 @@ _JUNK = re.compile(
       | disqus | skip-?(?:links?|to-content) | toc | table-?of-?contents | printfooter | catlinks | navbox | noprint
       | mw-(?:jump-link|cite-backlink|indicators) | t-navbar | tag-?(?:list|links|cloud)
       | (?:post|entry|article)-(?:meta|tags|footer|share|actions) | author-(?:bio|box|card) | byline
-      | sr-only | visually-hidden | screen-reader-text | edit-(?:this-)?page | clap | speechify
+      | sr-only | visually-hidden | screen-reader-text | edit-(?:this-)?page | speechify
     )(?:$|[\s_-])""",
     re.VERBOSE | re.IGNORECASE,
 )
@@ -76,8 +81,8 @@ def find_article(tree: "HtmlElement", host: str = "") -> "HtmlElement":
     if host == "github.com" and (texts := body.xpath('.//*[contains(@class, "markdown-body")]')):
         _keep_only(body, texts)
         return body
-    if answers := body.xpath('.//*[@itemprop="text"][ancestor::*[contains(@itemtype, "schema.org/Q")]]'):
-        _keep_only(body, [*answers, *body.xpath(".//main//h1 | .//*[@id='content']//h1 | .//*[@id='answers']//h2")])
+    if answers := body.xpath('.//*[@itemprop="text"][ancestor::*[contains(@itemtype, "schema.org/QAPage")]]'):
+        _keep_only(body, [*answers, *body.xpath(".//*[@id='content']//h1 | .//*[@id='answers-header']//h2")])
         return body
     _drop_chrome(body)
     root, is_exact = _root(body)
@@ -89,13 +94,12 @@ def find_article(tree: "HtmlElement", host: str = "") -> "HtmlElement":
 
 def drop_controls(tree: "HtmlElement") -> None:
     """Takes away what no page means as its text, and leaves all the rest."""
-    for element in tree.xpath("//script[not(starts-with(@type, 'math/tex'))] | //style | //nav | //form"):
-        _drop(element)
+    _drop_parts(tree, tree.xpath("//script[not(starts-with(@type, 'math/tex'))] | //style | //nav | //form"))
 
 
 def _drop(element: "HtmlElement") -> None:
-    if element.getparent() is not None:
-        element.drop_tree()
+    # emptied, not taken out: moving the text behind it would fail on a control character
+    element.clear(keep_tail=True)
 
 
 def _keep_only(root: "HtmlElement", wanted: list["HtmlElement"]) -> None:
@@ -103,22 +107,27 @@ def _keep_only(root: "HtmlElement", wanted: list["HtmlElement"]) -> None:
     above = {ancestor for element in wanted for ancestor in element.iterancestors()}
     pending = [root]
     while pending:
-        for child in list(pending.pop()):
+        parent = pending.pop()
+        parent.text = None
+        for child in list(parent):
+            child.tail = None
             if child in above and child not in kept:
-                child.text = child.tail = None
                 pending.append(child)
             elif child not in kept:
-                child.drop_tree()
+                parent.remove(child)
 
 
 def _drop_chrome(body: "HtmlElement") -> None:
-    sizes = _sizes(body)
-    half = sizes[body][_PROSE] / 2
-    hidden = [element for element in body.xpath(".//*[@style]") if _HIDDEN.search(element.get("style"))]
-    for element in (*body.xpath(_CHROME), *hidden):
-        # a page may stand in one form from end to end
-        if element in sizes and sizes[element][_PROSE] <= half:
-            _drop(element)
+    hidden = [element for element in body.xpath(".//*[@style][not(.//math)]") if _HIDDEN.search(element.get("style"))]
+    _drop_parts(body, [*body.xpath(_CHROME), *hidden])
+
+
+def _drop_parts(root: "HtmlElement", parts: list["HtmlElement"]) -> None:
+    """Takes parts away, but not most of the page: it may stand in one form from end to end."""
+    sizes = _sizes(root)
+    for part in parts:
+        if part in sizes and sizes[part][_PROSE] <= sizes[root][_PROSE] / 2:
+            _drop(part)
 
 
 def _root(body: "HtmlElement") -> tuple["HtmlElement", bool]:
@@ -139,12 +148,12 @@ def _drop_junk(root: "HtmlElement") -> None:
     """Takes away what is named like an aside, unless that is most of what there is."""
     sizes = _sizes(root)
     whole = sizes[root][_PROSE]
-    for element in root.xpath(".//*[@class or @id]"):
+    for element in root.xpath(_NAMED):
         prose = sizes[element][_PROSE]
         if _is_comments(element):
             if whole - prose > _LEAST_ARTICLE:
                 _drop(element)
-        elif prose < whole / 2 and element.getparent().tag not in HEADINGS and _is_junk(element):
+        elif prose < whole / 2 and _is_junk(element):
             _drop(element)
     for link in root.xpath(".//a[@href]"):
         if _SHARE.search(link.get("href")):

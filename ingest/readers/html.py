@@ -6,6 +6,7 @@ pictures are dropped. It knows nothing of what is worth reading on a page; see a
 
 import re
 from collections.abc import Callable
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -17,19 +18,19 @@ _BLOCKS = frozenset(
     header hgroup html legend main nav noscript optgroup option p search section summary tbody tfoot thead tr""".split()
 )
 _DROPPED = frozenset(
-    """applet audio base canvas datalist embed head iframe input link map meta noembed noframes object param script
+    """applet audio base canvas datalist embed head iframe link map meta noembed noframes object param script
     select style svg template textarea title video""".split()
 )
 # what highlighters, documentation tools and mathematics scripts put beside the text
 _DROPPED_CLASSES = frozenset(
-    """headerlink header-link heading-anchor anchor-link anchorjs-link hash-link permalink viewcode-link copybtn
-    mw-editsection editsection
+    """headerlink anchor-link anchorjs-link hash-link viewcode-link copybtn mw-editsection editsection
     blob-num crayon-nums hljs-ln-numbers line-number line-numbers-rows linenodiv linenos lineno rouge-gutter
     MathJax MathJax_Display MathJax_Preview katex-html mwe-math-fallback-image-inline
     mwe-math-fallback-image-display""".split()
 )
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LONGEST_HEADING = 300  # characters; what is longer is a paragraph in large letters
+_LONGEST_CODE = 1500  # characters; what is longer and reads like prose is taken in portions
 _LONGEST_ADDRESS = 1000  # characters
 _LONGEST_CELL = 2000  # characters; a table with longer cells lays out a page
 _MOST_COLUMNS = 100  # of a table; a wider one is none
@@ -192,8 +193,9 @@ class _Writer:
 
     def _is_dropped(self, frame: _Frame) -> bool:
         if frame.tag == "button":
-            # the questions of a folded list of questions and answers are buttons
-            return not any(self._open.get(tag) for tag in (*HEADINGS, "dt", "summary"))
+            # the questions of a folded list of questions and answers are buttons; beside a heading they are controls
+            titles = [open for open in self._frames if open.tag in HEADINGS or open.tag in ("dt", "summary")]
+            return not titles or bool("".join(titles[-1].inline).strip())
         if frame.tag in _DROPPED:
             return frame.tag not in _LEAVES or _is_silent(frame.element)
         classes = frame.element.get("class")
@@ -209,7 +211,7 @@ def _tag(element: "_Element") -> str:
 # -- paragraphs ----------------------------------------------------------------------------------------------------
 
 _SPACES = re.compile(r"[ \t\n\r\f\v\xa0]+")
-_INVISIBLE = re.compile("[\u00ad\u200b\ufeff]")
+_INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\u00ad\u200b\ufeff]")
 _MARKUP = re.compile(
     r"""\\(?=[!-/:-@\[-`{-~]) | ` | <(?=[A-Za-z/!?]) | &(?=\#?\w{1,31};) | \[(?=[^\[\]]*\]\() | (?<=\^)\[""", re.VERBOSE
 )
@@ -303,7 +305,9 @@ def _address(href: str) -> str:
         return ""
     if href.count("(") != href.count(")") or href.find(")") < href.find("("):
         href = href.replace("(", "%28").replace(")", "%29")
-    return re.sub(r"[\s<>\\]", lambda match: f"%{ord(match.group()):02X}" if match.group() < "\x80" else "", href)
+    return re.sub(
+        r"[\s<>\\\x00-\x1f\x7f]", lambda match: f"%{ord(match.group()):02X}" if match.group() < "\x80" else "", href
+    )
 
 
 def _close_item(frame: _Frame, parent: _Frame) -> None:
@@ -350,7 +354,7 @@ def _close_quote(frame: _Frame, parent: _Frame) -> None:
 
 
 def _close_term(frame: _Frame, parent: _Frame) -> None:
-    if frame.element.get("class", "").startswith("sig"):
+    if "sig" in frame.element.get("class", "").split():
         # the signature of a function
         text = _inline_code(_plain(_text_of(frame.element)))
     else:
@@ -378,7 +382,26 @@ def _inline_code(text: str) -> str:
 
 def _close_pre(frame: _Frame, parent: _Frame) -> None:
     text = _text_of(frame.element)
-    parent.add("code", _fence(text, _language(frame.element)) if text.strip() else "")
+    language = _language(frame.element)
+    for part in [text] if language or not _is_prose(text) else _portions(text):
+        parent.add("code", _fence(part, language) if part.strip() else "")
+
+
+def _is_prose(text: str) -> bool:
+    """Whether a long preformatted text is prose: a mail, a memo, a licence. Code has more signs between its words."""
+    words = sum(map(str.isalpha, text)) + sum(map(str.isspace, text))
+    return len(text) > _LONGEST_CODE and words > 0.92 * len(text)
+
+
+def _portions(text: str) -> list[str]:
+    """Some paragraphs at a time, since a passage is never cut within code."""
+    portions = [""]
+    for paragraph in re.split(r"\n(?:[ \t]*\n)+", text):
+        if portions[-1] and len(portions[-1]) + len(paragraph) > _LONGEST_CODE / 2:
+            portions.append(paragraph)
+        else:
+            portions[-1] += "\n\n" * bool(portions[-1]) + paragraph
+    return portions
 
 
 def _fence(text: str, language: str) -> str:
@@ -393,7 +416,7 @@ def _fenced(block: str) -> str:
 
 
 _LANGUAGE = re.compile(
-    r"(?:^|\s)(?:language|lang|highlight-source|highlight-text|highlight|sourceCode|brush:)[-: ]\s*([\w+#.-]+)"
+    r"(?:^|\s)(?:(?:language|lang|highlight-source|highlight-text|highlight)-|sourceCode |brush: ?)([\w+#.-]+)"
 )
 _LANGUAGES = {"python3": "python", "ipython3": "python", "py": "python", "py3": "python", "js": "javascript"}
 _NO_LANGUAGES = frozenset({"default", "none", "text", "plain", "plaintext", "notranslate", "nohighlight", "literal"})
@@ -401,8 +424,7 @@ _NO_LANGUAGES = frozenset({"default", "none", "text", "plain", "plaintext", "not
 
 def _language(pre: "_Element") -> str:
     """The language that a class names: of the block, of the code in it, or of what is drawn around it."""
-    around = [pre, *pre.iterchildren("code"), *list(pre.iterancestors())[:2]]
-    for element in around:
+    for element in (pre, *pre.iterchildren("code"), *islice(pre.iterancestors(), 8)):
         named = _LANGUAGE.search(element.get("class") or "")
         name = (element.get("data-lang") or element.get("data-language") or (named and named.group(1)) or "").lower()
         if re.fullmatch(r"[\w+#.-]{1,20}", name) and name not in _NO_LANGUAGES:
@@ -440,13 +462,18 @@ def _close_break(frame: _Frame, parent: _Frame) -> None:
     parent.inline.append("\n")
 
 
+def _close_input(frame: _Frame, parent: _Frame) -> None:
+    if frame.element.get("type") == "checkbox" and parent.tag in ("li", "p", "label"):
+        parent.inline.append("[ ] " if frame.element.get("checked") is None else "[x] ")
+
+
 def _close_rule(frame: _Frame, parent: _Frame) -> None:
     parent.end_paragraph()
 
 
 def _close_power(frame: _Frame, parent: _Frame) -> None:
     """10<sup>6</sup> must not become 106."""
-    text = "" if frame.blocks else frame.one_line()
+    text = "" if frame.blocks else "".join(frame.inline).strip()
     if text and frame.element.find(".//a") is not None:
         # the mark of a note
         parent.inline.append(text if text.startswith(("[", "(", "\\")) else f"[{text}]")
@@ -510,7 +537,7 @@ def _close_cell(frame: _Frame, parent: _Frame) -> None:
     columns = min(_number(frame.element.get("colspan"), 1), _WIDEST)
     rows = _number(frame.element.get("rowspan"), 1)
     parent.rows = parent.rows or [[]]
-    parent.rows[0].append(_Cell(re.sub(r"(?<!\\)\|", r"\\|", frame.one_line()), columns, rows))
+    parent.rows[-1].append(_Cell(re.sub(r"(?<!\\)\|", r"\\|", frame.one_line()), columns, rows))
 
 
 def _close_table(frame: _Frame, parent: _Frame) -> None:
@@ -588,6 +615,7 @@ _CLOSERS: dict[str, _Closer] = {
     "br": _close_break,
     "dt": _close_term,
     "hr": _close_rule,
+    "input": _close_input,
     "li": _close_item,
     "q": _close_quotation,
     "sub": _close_index,

@@ -173,7 +173,7 @@ def _is_login(shown: _Shown) -> bool:
 
 _MISSING_TITLES = _any_of(r"""
     (http )?(error )?(404|410)( error)?([:,. -]+(error|(page |file )?(was )?not found|gone))?|not found
-    (the |this )?(page|file|article|post|document|url|content|site)( (was|is|could|can|does|has))? ?(not|n't) (be )?found
+    (the |this )?(page|file|article|post|document|content|site)( (was|is|could|can|does|has))? ?(not|n't) (be )?found
     (the |this )?(page|article|post|content) (is )?(no longer|not|un)[ -]?(exists?|available)
     (oops|sorry|whoops)\b.{0,60}
     (page|content) (missing|removed|deleted)|seite nicht gefunden|page (introuvable|non trouvée)|página no encontrada

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urldefrag, urljoin, urlsplit
+from urllib.parse import urljoin, urlsplit
 
 from ingest.decode import decode
 from ingest.readers.html import parse
@@ -83,7 +83,7 @@ def _text(data: bytes, charset: str | None) -> str:
     if text is None:
         text = decode(data.replace(b"\0", b""))
     start = text[: 2**16]
-    if len(_CONTROL.findall(start)) > len(start) / 50:
+    if len(_CONTROL.findall(start)) > 10 + len(start) / 50:
         raise Unreadable("holds binary data, not a web page")
     return text.replace("\0", "")
 
@@ -93,7 +93,7 @@ def _readings(data: bytes, charset: str | None) -> Iterator[str | None]:
         if data.startswith(mark):
             yield _decoded(data[len(mark) :], name)
     declared = _DECLARED.search(data, 0, 4096)
-    wide = "utf-16-le" if b"<\0" in data[:64] else "utf-16-be" if b"\0<" in data[:64] else ""
+    wide = "utf-16-le" if data.startswith(b"<\0") else "utf-16-be" if data.startswith(b"\0<") else ""
     # an escape character may belong to an encoding of Japanese in seven bits
     utf8 = "" if b"\x1b" in data else "utf-8"
     names = (wide, utf8, charset, declared.group(1).decode("ascii", "replace") if declared else "")
@@ -143,12 +143,16 @@ def _host(url: str) -> str:
 def resolve_links(page: Page) -> None:
     """Make links absolute; those within the page begin with # then."""
     base = _joined(page.address, next(iter(page.tree.xpath("//base/@href")), ""))
-    itself = urldefrag(page.address).url + "#"
+    itself = page.address.partition("#")[0]
     for link in page.tree.iter("a"):
         href = (link.get("href") or "").strip()
         if href and not href.startswith("#"):
             target = _joined(base, href)
-            link.set("href", target[len(itself) - 1 :] if page.address and target.startswith(itself) else target)
+            document, _, fragment = target.partition("#")
+            try:
+                link.set("href", f"#{fragment}" if itself and document == itself else target)
+            except ValueError:  # a control character
+                del link.attrib["href"]
 
 
 def _joined(base: str, href: str) -> str:

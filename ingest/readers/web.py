@@ -6,6 +6,7 @@ itself has none here.
 """
 
 import re
+from typing import TYPE_CHECKING
 
 from ingest.readers.article import drop_controls, find_article
 from ingest.readers.html import escaped, parse, to_markdown
@@ -13,6 +14,9 @@ from ingest.readers.markdown import read_markdown
 from ingest.readers.no_article import why_no_article
 from ingest.readers.page import Page, author_of, open_page, published_of, resolve_links, title_of
 from ingest.reading import Reading
+
+if TYPE_CHECKING:
+    from lxml.html import HtmlElement
 
 __all__ = ["meta_refresh", "read_html", "to_markdown", "why_no_article"]
 
@@ -25,7 +29,7 @@ def read_html(data: bytes, url: str = "", charset: str | None = None) -> Reading
     page = open_page(data, url, charset)
     title, author, published = title_of(page), author_of(page), published_of(page)
     resolve_links(page)
-    reading = read_markdown(_article(page, title) if page.address else _note(page))
+    reading = _read_article(_article(page, title)) if page.address else read_markdown(_note(page))
     reading.title = title or reading.title
     reading.author, reading.published = author, published
     if page.address:
@@ -42,8 +46,31 @@ def _note(page: Page) -> str:
 def _article(page: Page, title: str) -> str:
     root = find_article(page.tree, page.host)
     # headings tell where a passage stands; the one over all may be outside the article
-    has_title = any("".join(heading.itertext()).strip() for heading in root.iter("h1"))
-    return ("" if has_title or not title else f"# {escaped(title)}\n\n") + to_markdown(root)
+    headings = [_plain(heading) for heading in root.iter("h1", "h2", "h3")]
+    has_title = not title or title in headings or any(map(_plain, root.iter("h1")))
+    return ("" if has_title else f"# {escaped(title)}\n\n") + to_markdown(root)
+
+
+def _plain(heading: "HtmlElement") -> str:
+    return " ".join("".join(heading.itertext()).split())
+
+
+# bounded, since a search from each of a million brackets to the end of the text would take hours
+_LINK = re.compile(r"(?<![\\!])\[((?:[^\[\]\\\n]|\\.){1,200})\]\((?:[^()\s]|\([^()\s]{0,500}\)){0,4000}\)")
+_FENCED = re.compile(r"^( {0,3}[`~]{3,}).*?^\1[`~]*$", re.MULTILINE | re.DOTALL)
+
+
+def _read_article(markdown: str) -> Reading:
+    """An article whose links are known and not spelt out: addresses would be a good part of what the encoder reads."""
+    links = read_markdown(markdown).links
+    pieces = []
+    position = 0
+    for fence in _FENCED.finditer(markdown):
+        pieces += [_LINK.sub(r"\1", markdown[position : fence.start()]), fence.group()]
+        position = fence.end()
+    reading = read_markdown("".join((*pieces, _LINK.sub(r"\1", markdown[position:]))))
+    reading.links = links
+    return reading
 
 
 _REFRESH = re.compile(r"(\d{0,4})(?:\.\d*)?(?: ?[;,] ?| )(?:url ?= ?)?[\"']?([^\"' ][^\"']*)", re.IGNORECASE)
