@@ -169,8 +169,9 @@ class Articles:
 
     def _same_as(self, key: str, page: Page) -> str:
         """The key of the page that a redirect has led to before; empty where this is the first link to it."""
+        final_key = page_key(page.final_url)
         for other in self._rows.values():
-            leads_there = page.final_url in (other.final_url, other.url) or page_key(page.final_url) == other.key
+            leads_there = page.final_url == other.final_url or final_key == other.key
             if other.key != key and other.digest and not other.same_as and leads_there:
                 return other.key
         return ""
