@@ -43,6 +43,11 @@ _TYPES = {
     "application/x-ipynb+json": "notebook",
     "application/epub+zip": "epub",
 }
+#: Text that nobody reads as such.
+_DATA_TYPES = frozenset(
+    """application/json application/xml text/xml application/rss+xml application/atom+xml text/css text/javascript
+    application/javascript""".split()
+)
 # Notion puts the page's id behind its name
 _NOTION_ID = re.compile(r"[ _-][0-9a-f]{32}$")
 
@@ -244,4 +249,7 @@ def _format_of_page(page: Page) -> str:
         return _TYPES[page.content_type]
     named = format_of(urlsplit(page.final_url).path)
     sniffed = sniff(page.body)
-    return sniffed if named in (None, "html", "zip", "warc") or sniffed == "pdf" else named
+    format = sniffed if named in (None, "html", "zip", "warc") or sniffed == "pdf" else named
+    if format in ("zip", "warc") or (format == "plain" and page.content_type in _DATA_TYPES):
+        raise NoArticle("wrong type", f"the link leads to {page.content_type or 'an archive'}, not to an article")
+    return format

@@ -22,10 +22,11 @@ _FEW = 15  # words
 
 def why_no_article(reading: Reading, data: bytes, status: int = 200) -> Reason | None:
     """The state and the reason for a fetched page that is no article; None for one that is."""
-    words = sum(map(_words, _lines(reading.text)))
+    text = _with_links(reading)
+    words = sum(map(_words, _lines(text)))
     if words < _TEASER:
         try:
-            shown = _Shown.of(open_page(data), reading)
+            shown = _Shown.of(open_page(data), text)
         except Unreadable as error:
             return ("no text", str(error))
         reason = next((reason for is_one, reason in _KINDS if is_one(shown)), None)
@@ -33,7 +34,7 @@ def why_no_article(reading: Reading, data: bytes, status: int = 200) -> Reason |
             return reason
     if status >= 400:
         return _by_status(status)
-    if words >= _FEW or len(re.findall(r"\w+", _LINK.sub(r"\1", reading.text))) >= _FEW:
+    if words >= _FEW or len(re.findall(r"\w+", _LINK.sub(r"\1", text))) >= _FEW:
         # a list of links is something, too
         return None
     return ("no text", "the page holds only a few words" if words else "the page holds no text")
@@ -51,6 +52,7 @@ _LINK = re.compile(r"\[([^\[\]]*)\]\((?:[^()\s]|\([^()\s]*\))*\)")
 _MARKUP = re.compile(r"^[\s|#*+-]+|\\(?=[!-/:-@\[-`{-~])|[*`]")
 _IDEOGRAPHS = re.compile("[\u0e00-\u0eff\u1000-\u109f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 _LONGEST_NOTICE = 200  # characters
+_LONGEST_STUB = 20_000  # characters
 
 
 @dataclass
@@ -61,7 +63,7 @@ class _Shown:
     article: list[str]  # lines
 
     @classmethod
-    def of(cls, page: Page, reading: Reading) -> "_Shown":
+    def of(cls, page: Page, text: str) -> "_Shown":
         title = page.title
         headings = page.tree.xpath("//h1 | //h2[not(//h1)]")[:2]
         buttons = page.tree.xpath("//button | //input[@type='submit']/@value")
@@ -69,7 +71,7 @@ class _Shown:
             page,
             [_plain(text) for text in (title, *re.split(r"\s+[|–—·-]\s+", title), *map(_string, headings))],
             [_plain(text) for text in (*_blocks(to_markdown(page.tree)), *map(_string, buttons))],
-            _lines(reading.text),
+            _lines(text),
         )
 
     def is_titled(self, titles: re.Pattern[str]) -> bool:
@@ -84,6 +86,17 @@ class _Shown:
     def words_after(self, notices: re.Pattern[str]) -> int:
         places = [place for place, line in enumerate(self.article) if notices.match(_plain(line))]
         return sum(map(_words, self.article[places[-1] + 1 :])) if places else 0
+
+
+def _with_links(reading: Reading) -> str:
+    """The text with its links spelt out again; of a long one, which is no stub, the text as it is."""
+    if len(reading.text) > _LONGEST_STUB:
+        return reading.text
+    lines = reading.text.split("\n")
+    for number, link in reading.links:
+        if number < len(lines) and link.text:
+            lines[number] = lines[number].replace(link.text, f"[{link.text}]({link.url})", 1)
+    return "\n".join(lines)
 
 
 def _string(element: object) -> str:

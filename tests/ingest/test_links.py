@@ -144,11 +144,14 @@ def test_every_link_ends_in_a_state_with_a_reason(notes, serve, store):
             "/secret": page(BREAD),
             "/forbidden": page("no", "text/html", 403),
             "/picture": page(b"\x89PNG", "image/png"),
+            "/data": page('{"a": "' + "b " * 200 + '"}', "application/json"),
+            "/archive": page(b"PK\x03\x04" + b"a" * 100, "text/plain"),
+            "/readme.md": page("# Hut\n\nThe hut is open from June to October.\n", "text/plain"),
             "/large": page("x" * 40_000_000, "text/plain"),
             "/empty": page("<html><body><div id=root></div><script src=app.js></script></body></html>"),
         }
     )
-    names = ("bread", "moved", "secret", "forbidden", "picture", "large", "empty", "nowhere")
+    names = "bread moved secret forbidden picture data archive readme.md large empty nowhere".split()
     listed = "\n".join(f"- [{name}]({server.url('/' + name)})" for name in names)
     text = (
         f"## Links\n{listed}\n- [private](http://localhost:{server.port}/private)\n- [nothing]()\n- ftp://a.example/f\n"
@@ -162,6 +165,9 @@ def test_every_link_ends_in_a_state_with_a_reason(notes, serve, store):
         "secret": "blocked by robots",
         "forbidden": "refused",
         "picture": "wrong type",
+        "data": "wrong type",
+        "archive": "wrong type",
+        "readme.md": "fetched",
         "large": "too large",
         "empty": "no text",
         "nowhere": "gone",
@@ -173,10 +179,12 @@ def test_every_link_ends_in_a_state_with_a_reason(notes, serve, store):
     }
     assert {name: state for name, (state, _) in found.items()} == expected
     told = {name for name, (_, reason) in found.items() if reason}
-    assert set(expected) - told in ({"bread"}, {"moved"}), "of two addresses of one page, one stands for it"
+    assert set(expected) - told - {"readme.md"} in ({"bread"}, {"moved"}), (
+        "of two addresses of one page, one stands for it"
+    )
     assert found[""][1] == "the link is empty"
     articles = [listed for listed in store.documents() if listed.document.kind == "article"]
-    assert len(articles) == 1, "a redirect to a page that is known is no second article"
+    assert len(articles) == 2, "a redirect to a page that is known is no second article"
 
 
 def test_an_article_that_no_note_links_to_any_more_leaves_and_comes_back(notes, serve, store):
