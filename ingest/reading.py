@@ -50,6 +50,20 @@ class Reading:
     published: str = ""
     problem: str = ""
 
+    def keep(self, section: Section, container: bool = False) -> None:
+        """Keep a section unless nothing stands in it and its heading only announces the sections below it."""
+        section.end = max(section.start, section.end)
+        if self.text[section.start : section.end].strip() or (section.heading_path and not container):
+            self.sections.append(section)
+
+    def without_code(self) -> str:
+        """The text with its code replaced by spaces."""
+        pieces, position = [], 0
+        for start, end in self.fences:
+            pieces += [self.text[position:start], blank(self.text[start:end])]
+            position = end
+        return "".join((*pieces, self.text[position:]))
+
 
 _BARE_URL = re.compile(r"https?://[^\s<>\"'`]{1,4000}")
 
@@ -79,3 +93,13 @@ def paragraph_starts(text: str) -> list[int]:
 def line_starts(text: str) -> list[int]:
     """The offset at which each line begins."""
     return [0, *(match.end() for match in re.finditer("\n", text))]
+
+
+def blank(text: str) -> str:
+    """Spaces in the place of a text, so that every offset and line behind it stays true."""
+    return re.sub(r"[^\n]", " ", text)
+
+
+def blanked(pattern: re.Pattern, text: str) -> str:
+    """The text with what the pattern finds replaced by spaces."""
+    return pattern.sub(lambda match: blank(match.group()), text)

@@ -4,7 +4,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
-from ingest.reading import Reading, Section, bare_urls, line_starts
+from ingest.reading import Reading, Section, bare_urls, blank, line_starts
 from knowledge.documents import Link
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _front_matter(text: str) -> tuple[dict, str]:
         return {}, text
     if not isinstance(metadata, dict):
         return {}, text
-    return metadata, re.sub(r"[^\n]", " ", match.group()) + text[match.end() :]
+    return metadata, blank(match.group()) + text[match.end() :]
 
 
 def _plain_loader() -> type:
@@ -120,20 +120,14 @@ def _read_sections(tokens: list["Token"], starts: list[int], reading: Reading) -
             continue
         level = int(token.tag[1:])
         section.end = starts[token.map[0]]
-        _keep(section, reading, container=bool(path) and level > path[-1][0] and bool(section.heading_path))
+        reading.keep(section, container=bool(path) and level > path[-1][0] and bool(section.heading_path))
         path = [(depth, name) for depth, name in path if depth < level]
         path.append((level, _plain(inline) or "(untitled)"))
         if level == 1 and not reading.title:
             reading.title = path[-1][1]
         names = tuple(name for _, name in path)
         section = Section(names, token.map[0], starts[min(token.map[1], len(starts) - 1)], len(reading.text))
-    _keep(section, reading, container=False)
-
-
-def _keep(section: Section, reading: Reading, container: bool) -> None:
-    """Keep a section unless nothing stands in it and its heading only announces the sections below it."""
-    if reading.text[section.start : section.end].strip() or (section.heading_path and not container):
-        reading.sections.append(section)
+    reading.keep(section, container=False)
 
 
 def _parser() -> "MarkdownIt":

@@ -8,8 +8,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from ingest.readers.rst import blanked, without_code
-from ingest.reading import Reading, Section, Span, bare_links, line_starts, paragraph_starts
+from ingest.reading import Reading, Section, Span, bare_links, blanked, line_starts, paragraph_starts
 from knowledge.documents import Link
 
 _HEADING = re.compile(r"(\*+) (.*)")
@@ -37,7 +36,7 @@ def read_org(text: str) -> Reading:
     starts = [*line_starts(text), len(text)]
     reading = Reading(text, blocks=paragraph_starts(text))
     reading.fences = [(starts[first], starts[past]) for first, past in _code(lines)]
-    prose = without_code(reading)
+    prose = reading.without_code()
     reading.items = [match.start() for match in _ITEM.finditer(prose)]
     settings = _settings(prose)
     _add_sections(reading, lines, starts, frozenset(_todo_keywords(settings)) or _USUAL_TODO)
@@ -89,19 +88,13 @@ def _add_sections(reading: Reading, lines: list[str], starts: list[int], todo: f
         level = len(heading.group(1))
         section.end = max(section.start, starts[number])
         if not (path and level > path[-1][0] and _past_drawer(lines, section.first_line + 1) == number):
-            _keep(section, reading)
+            reading.keep(section)
         name, tags = _heading(heading.group(2), todo)
         reading.tags += [(number, tag) for tag in tags]
         path = [(depth, above) for depth, above in path if depth < level]
         path.append((level, name))
         section = Section(tuple(name for _, name in path), number, starts[number + 1], len(reading.text))
-    _keep(section, reading)
-
-
-def _keep(section: Section, reading: Reading) -> None:
-    """Keep a section that has a heading, if nothing else."""
-    if section.heading_path or reading.text[section.start : section.end].strip():
-        reading.sections.append(section)
+    reading.keep(section)
 
 
 def _heading(text: str, todo: frozenset[str]) -> tuple[str, list[str]]:

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ingest.reading import Reading, Section, Span, bare_links, line_starts
+from ingest.reading import Reading, Section, Span, bare_links, blanked, line_starts
 from knowledge.documents import Link
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1*[ \t]*")
@@ -236,12 +236,12 @@ def _add_sections(reading: Reading, titles: list[_Title], lines: list[str], star
     for title in titles:
         level = levels.setdefault(title.style, len(levels))
         section.end = starts[_before_labels(lines, title.first)]
-        _keep(section, reading, container=bool(path) and level > path[-1][0])
+        reading.keep(section, container=bool(path) and level > path[-1][0])
         path = [(depth, name) for depth, name in path if depth < level]
         path.append((level, title.name))
         names = tuple(name for _, name in path)
         section = Section(names, title.first, starts[title.past], len(reading.text))
-    _keep(section, reading, container=False)
+    reading.keep(section, container=False)
 
 
 def _before_labels(lines: list[str], number: int) -> int:
@@ -257,13 +257,6 @@ def _before_labels(lines: list[str], number: int) -> int:
 def _is_label(line: str) -> bool:
     target = _TARGET.match(line)
     return target is not None and not target.group(3).strip()
-
-
-def _keep(section: Section, reading: Reading, container: bool) -> None:
-    """Keep a section unless nothing stands in it and its heading only announces the sections below it."""
-    section.end = max(section.start, section.end)
-    if reading.text[section.start : section.end].strip() or (section.heading_path and not container):
-        reading.sections.append(section)
 
 
 # -- places to cut -------------------------------------------------------------------------------------------------
@@ -342,7 +335,7 @@ def _is_reference(address: str) -> bool:
 
 def _add_links(reading: Reading) -> None:
     """Take the links that lead to an address; `:ref:` and its like lead nowhere outside their project."""
-    text = blanked(_IMAGE, blanked(_LITERAL_TEXT, without_code(reading)))
+    text = blanked(_IMAGE, blanked(_LITERAL_TEXT, reading.without_code()))
     targets = _targets(text)
     text = blanked(_TARGET, text)
     references = sorted(_references(text))
@@ -362,24 +355,6 @@ def _add_links(reading: Reading) -> None:
 
 def _is_unused(link: Link, used: set[str]) -> bool:
     return bool(link.url) and link.url not in used and not _is_reference(link.url)
-
-
-def without_code(reading: Reading) -> str:
-    """The text with its code replaced by spaces."""
-    pieces, position = [], 0
-    for start, end in reading.fences:
-        pieces += [reading.text[position:start], _blank(reading.text[start:end])]
-        position = end
-    return "".join((*pieces, reading.text[position:]))
-
-
-def _blank(text: str) -> str:
-    return re.sub(r"[^\n]", " ", text)
-
-
-def blanked(pattern: re.Pattern, text: str) -> str:
-    """The text with what the pattern finds replaced by spaces, so that every offset and line stays true."""
-    return pattern.sub(lambda match: _blank(match.group()), text)
 
 
 def _targets(text: str) -> _Targets:
