@@ -3,6 +3,7 @@
 A chunk's text is a verbatim stretch of the document, so that it can be quoted and found again by its lines.
 """
 
+import math
 import re
 from array import array
 from bisect import bisect_left, bisect_right
@@ -137,12 +138,16 @@ class _Cutter:
         for piece in self._pieces(self._span, level=0):
             # links at the end stay with what they belong to: the reader and the full-text index want them there,
             # and the encoder loses nothing when it stops before an address
-            fits = packed and self._size((packed[-1][0], piece[1])) <= self._budget
-            if fits or (packed and is_only_links(self._text[slice(*piece)])):
+            size = self._size((packed[-1][0], piece[1])) if packed else math.inf
+            if size <= self._budget or (size <= 2 * self._budget and self._belongs(piece, to=packed[-1])):
                 packed[-1] = (packed[-1][0], piece[1])
             else:
                 packed.append(piece)
         return [part for span in packed if (part := trim(self._text, *span))[0] < part[1]]
+
+    def _belongs(self, piece: Span, to: Span) -> bool:
+        """Whether a piece is but the links behind a text."""
+        return is_only_links(self._text[slice(*piece)]) and not is_only_links(self._text[slice(*to)])
 
     def _pieces(self, span: Span, level: int) -> list[Span]:
         if self._size(span) <= self._budget or level > 4:

@@ -9,7 +9,7 @@ from knowledge.documents import Chunk, Document, SourceFile
 from knowledge.store import Store
 
 #: Chunks embedded before the documents they belong to become visible: what a killed run does again.
-_BATCH = 128
+_BATCH = 256
 
 
 def make_document(reading: Reading, source: str, file: str, digest: str, store: Store) -> Document:
