@@ -104,7 +104,9 @@ def _number_paragraphs(reading: Reading, format: str) -> None:
 
 
 def _title_of(name: str) -> str:
-    stem = PurePath(name).stem
+    path = PurePath(name)
+    # Bear keeps a note with its pictures in a folder, as text.md
+    stem = path.parent.stem if path.parent.suffix == ".textbundle" else path.stem
     return _NOTION_ID.sub("", stem) or stem or name
 
 

@@ -221,6 +221,14 @@ def test_an_edit_that_keeps_size_and_time_is_seen(store, settings, add, tmp_path
     assert texts(store) == ["FIRST"]
 
 
+def test_notes_are_called_as_the_programs_call_them_that_exported_them(store, settings, tmp_path):
+    for name in ("Pears.textbundle/text.md", "Notion Export/Plums 0123456789abcdef0123456789abcdef.md"):
+        (tmp_path / "n" / name).parent.mkdir(parents=True)
+        (tmp_path / "n" / name).write_text("They ripen in autumn.\n")
+    ingest(store, settings, [tmp_path / "n"])
+    assert sorted(listed.document.title for listed in store.documents()) == ["Pears", "Plums"]
+
+
 def test_a_zip_of_notes_is_read_in_place(store, settings, tmp_path):
     with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
         archive.writestr("Export/One 0123456789abcdef0123456789abcdef.md", "first note\n")
