@@ -84,7 +84,7 @@ def serve(descriptor: int) -> None:
     while True:
         try:
             question = pipe.recv()
-        except EOFError:
+        except (EOFError, OSError):  # it has ended, or was killed
             return
         try:
             answer: object = [read_page(question[0])] if len(question) == 1 else read(*question)
@@ -97,7 +97,10 @@ def serve(descriptor: int) -> None:
         except Exception as error:  # a parser's own fault, which other files need not suffer from
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             answer = Unreadable(f"cannot be read ({reason[:200]}): left out")
-        pipe.send(answer)
+        try:
+            pipe.send(answer)
+        except OSError:
+            return
 
 
 def _limit_memory() -> None:

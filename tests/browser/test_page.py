@@ -146,13 +146,18 @@ def test_a_second_citation_leads_to_its_own_turn(open_page):
 
 
 def test_an_answer_can_be_stopped_and_the_next_one_comes(open_page):
+    from playwright.sync_api import TimeoutError
+
     page = open_page()
     seen = False
     for _ in range(5):  # the model is quick: another try where it was done before the click
         ask(page, "What should I ask myself before I choose a machine learning method, in every detail?")
         stop = page.locator("#question button").filter(has_not=page.locator(".submit-button")).last
-        page.wait_for_selector("#conversation .answer .state")
-        stop.click()
+        try:
+            page.wait_for_selector("#conversation .answer .state", timeout=5000)
+            stop.click(timeout=5000)
+        except TimeoutError:
+            continue
         page.wait_for_function("!document.querySelector('#conversation .answer .state')", timeout=5000)
         if "Stopped." in page.locator("#conversation .answer").last.inner_text():
             seen = True
