@@ -2,12 +2,14 @@
 
 import threading
 from collections import Counter
+from typing import TYPE_CHECKING
 
-from ingest.links import HELD_BACK, KEPT, link_states
-from ingest.pipeline import Linked, Summary, ingest
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
 from knowledge.store import Store
+
+if TYPE_CHECKING:
+    from ingest.pipeline import Summary
 
 
 class _Stopped(Exception):
@@ -44,6 +46,8 @@ class FetchJob:
             self.line = "Stopping …"
 
     def _run(self) -> None:
+        from ingest.pipeline import Linked, ingest
+
         store = Store(self._settings)
         try:
             summary = ingest(store, self._settings, [], self._progress, linked=Linked(fetch=True))
@@ -62,7 +66,7 @@ class FetchJob:
             self.line = f"{done} of {total}: {name}"
 
 
-def _told(summary: Summary) -> str:
+def _told(summary: "Summary") -> str:
     links = summary.links
     return (
         f"Done: {links['fetched']} fetched, {links['unchanged']} unchanged, {links['failed']} failed, "
@@ -72,6 +76,8 @@ def _told(summary: Summary) -> str:
 
 def linked_pages(store: Store) -> str:
     """How many pages the notes link to, and how many of them are kept."""
+    from ingest.links import HELD_BACK, KEPT, link_states
+
     states = Counter(link.state for link in link_states(store) if any(place.key for place in link.references))
     kept = sum(count for state, count in states.items() if state in KEPT)
     failed = sum(count for state, count in states.items() if state not in KEPT | HELD_BACK)
