@@ -1,6 +1,8 @@
 """Find the notes in a folder and say what was left out."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +18,20 @@ _BUILD_OUTPUT = frozenset(
 
 @dataclass
 class Found:
-    """Files to read, and what was passed over with the reason (a folder counts once)."""
+    """Files to read, and what was passed over with the reason (a folder counts once).
+
+    `closed` are the files and folders that are there and cannot be looked into now.
+    """
 
     files: list[Path] = field(default_factory=list)
     skipped: list[tuple[Path, str]] = field(default_factory=list)
+    closed: set[Path] = field(default_factory=set)
+
+    def refuse(self, path: Path, what: str, error: OSError) -> None:
+        """Pass over what the system does not let us read; `what` cannot be done with it."""
+        self.skipped.append((path, f"cannot be {what} ({error.strerror})"))
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+            self.closed.add(path)
 
 
 def find(root: Path, max_bytes: int, excluded: frozenset[Path] = frozenset()) -> Found:
@@ -31,11 +43,8 @@ def find(root: Path, max_bytes: int, excluded: frozenset[Path] = frozenset()) ->
     if root.is_file():
         _take(root, max_bytes, found)
         return found
-    for folder, reason in _folders(root, excluded, found.skipped):
-        if reason:
-            found.skipped.append((folder, reason))
-            continue
-        for path in _files(folder, found.skipped):
+    for folder in _folders(root, excluded, found):
+        for path in _files(folder, found):
             if path in excluded:
                 found.skipped.append((path, TAKEN_OUT))
             elif reason := _reason_to_skip_file(path, root):
@@ -45,44 +54,44 @@ def find(root: Path, max_bytes: int, excluded: frozenset[Path] = frozenset()) ->
     return found
 
 
-def _files(folder: Path, skipped: list[tuple[Path, str]]) -> list[Path]:
+def _files(folder: Path, found: Found) -> list[Path]:
     try:
-        return sorted(Path(entry.path) for entry in os.scandir(folder) if not entry.is_dir())
+        return sorted(Path(entry.path) for entry in os.scandir(folder) if not os.path.isdir(entry.path))
     except OSError as error:  # gone since it was listed
-        skipped.append((folder, f"cannot be opened ({error.strerror})"))
+        found.refuse(folder, "opened", error)
         return []
 
 
 def _take(path: Path, max_bytes: int, found: Found) -> None:
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except OSError as error:
-        found.skipped.append((path, f"cannot be read ({error.strerror})"))
+        found.refuse(path, "read", error)
         return
-    if size > max_bytes:
+    if not stat.S_ISREG(status.st_mode):
+        found.skipped.append((path, "not a regular file"))
+    elif status.st_size > max_bytes:
         reason = f"larger than {max_bytes // 2**20} MB (raise max_file_mb in config.toml to read it)"
         found.skipped.append((path, reason))
     else:
         found.files.append(path)
 
 
-def _folders(
-    root: Path, excluded: frozenset[Path], skipped: list[tuple[Path, str]]
-) -> Iterator[tuple[Path, str | None]]:
-    """`root` and the folders below it that may hold notes; those that may not, with the reason, not entered."""
+def _folders(root: Path, excluded: frozenset[Path], found: Found) -> Iterator[Path]:
+    """`root` and the folders below it that may hold notes; those that may not are passed over and not entered."""
 
-    def unreadable(error: OSError) -> None:
-        skipped.append((Path(error.filename), "cannot be opened"))
+    def refuse(error: OSError) -> None:
+        found.refuse(Path(error.filename), "opened", error)
 
-    for name, subfolders, _ in os.walk(root, onerror=unreadable):
+    for name, subfolders, _ in os.walk(root, onerror=refuse):
         folder = Path(name)
-        yield folder, None
+        yield folder
         kept = []
         for subfolder in sorted(subfolders):
             path = folder / subfolder
             reason = TAKEN_OUT if path in excluded else _reason_to_skip_folder(path)
             if reason:
-                yield path, reason
+                found.skipped.append((path, reason))
             else:
                 kept.append(subfolder)
         subfolders[:] = kept
@@ -103,7 +112,7 @@ def _belongs_to_page(folder: Path) -> bool:
     return (
         bool(mark)
         and kind in ("files", "Dateien", "fichiers", "archivos", "file", "bestanden")
-        and any(folder.with_name(name + suffix).exists() for suffix in (".html", ".htm"))
+        and any(os.path.exists(folder.with_name(name + suffix)) for suffix in (".html", ".htm"))
     )
 
 
@@ -112,11 +121,11 @@ def _reason_to_skip_folder(path: Path) -> str | None:
         return _ODD_NAME
     if path.name.startswith("."):
         return "hidden"
-    if path.is_symlink():
+    if os.path.islink(path):
         return "link to another folder"
     if path.name in _BUILD_OUTPUT:
         return "build output"
-    if (path / "pyvenv.cfg").exists():
+    if os.path.exists(path / "pyvenv.cfg"):
         return "virtual environment"
     if _belongs_to_page(path):
         return "parts of a saved page"
@@ -130,8 +139,6 @@ def _reason_to_skip_file(path: Path, root: Path) -> str | None:
         return "hidden"
     if format_of(path.name) is None:
         return "of a kind that is not read"
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+    if os.path.islink(path) and not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         return "link to a file outside the folder"
-    if not path.is_file():
-        return "not a regular file"
     return None

@@ -129,21 +129,36 @@ def _known_sources(sources: Iterable[Path | str], store: Store) -> tuple[list[Pa
 
 def _known_path(path: Path, store: Store) -> Path:
     root = Path(os.path.abspath(path.expanduser()))
-    if root.exists() or any(Path(file.path).is_relative_to(root) for file in store.files()):
-        return root
-    raise NotesError(f"{path}: no such file or folder")
+    try:
+        root.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        if not any(Path(file.path).is_relative_to(root) for file in store.files()):
+            raise NotesError(f"{path}: no such file or folder") from None
+    except OSError as error:
+        raise NotesError(f"{path}: cannot be opened ({error.strerror})") from error
+    return root
 
 
 def _remembered_paths(store: Store, say: Callable[[str], None]) -> list[Path]:
     roots = store.roots()
     present = []
     for root in (Path(root) for root in roots if "://" not in root):
-        # a deleted folder leaves the index; one on a disk that is not there now stays
-        if root.exists() or root.parent.exists():
-            present.append(root)
-        else:
+        if _is_away(root):
             say(f"{root}: not there now; what was indexed from it is kept")
+        else:
+            present.append(root)
     return present if roots else [SHIPPED_NOTES]
+
+
+def _is_away(root: Path) -> bool:
+    """Whether what was ingested before cannot be reached: its disk is not there, or a folder above it is closed."""
+    try:
+        root.stat()
+    except (FileNotFoundError, NotADirectoryError):  # a deleted folder leaves the index
+        return not os.path.exists(root.parent)
+    except OSError:
+        return True
+    return False
 
 
 def remove(store: Store, source: str) -> int:
@@ -198,6 +213,7 @@ class _Run:
         self._full = {listed.document.file for listed in store.documents()}
         self._roots: list[Path] = []
         self._excluded: frozenset[str] = frozenset()
+        self._closed: set[Path] = set()
         self._before = {file.path for file in (previous or store).files()}
         same_model = previous and (previous.made_with or "").split(" · ")[0] == store.encoder_name
         self._writer = Writer(store, previous if same_model else None, self._advance)
@@ -241,6 +257,7 @@ class _Run:
                 found = find(root, self._max_bytes, excluded)
                 files |= dict.fromkeys(found.files)
                 self.summary.left_out += found.skipped
+                self._closed |= found.closed
         self.summary.skipped = len(self.summary.left_out)
         self._store.set_left_out(map(str, roots), [(_shown(path), reason) for path, reason in self.summary.left_out])
         return list(files)
@@ -332,12 +349,12 @@ class _Run:
             self._progress("Indexing", self._bytes_total, self._bytes_done, Path(source).name)
 
     def _remove_missing(self, roots: list[Path], files: list[Path]) -> None:
-        """After the rest, so that a file that only moved keeps its vectors."""
+        """After the rest, so that a file that only moved keeps its vectors. What stands in a folder that cannot be
+        opened now is kept, as is a file that cannot be read."""
         present = {str(path) for path in files}
-        unread = {str(path) for path, reason in self.summary.left_out if "cannot be" in reason}
         for path in self._known:
             inside = any(Path(path).is_relative_to(root) for root in roots)
-            if inside and path not in present and not (path in unread and Path(path).exists()):
+            if inside and path not in present and self._closed.isdisjoint((Path(path), *Path(path).parents)):
                 self._store.remove_file(path)
                 self.summary.removed += 1
 

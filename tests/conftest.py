@@ -1,5 +1,6 @@
 """Every test works in a home folder of its own, with the real models, and leaves nothing elsewhere."""
 
+import errno
 import json
 import os
 import subprocess
@@ -72,6 +73,27 @@ def shipped(tmp_path_factory, models):
 def questions(name="notes"):
     lines = (Path(__file__).parent / "questions" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def close(monkeypatch):
+    """Deny entry to a folder, as the system does to all but the superuser, who may be the one to run the tests."""
+
+    def close(folder):
+        def denied(call, itself):
+            def ask(path=".", *rest, **options):
+                inside = isinstance(path, (str, Path)) and Path(path).is_relative_to(folder)
+                if inside and (itself or Path(path) != folder):
+                    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+                return call(path, *rest, **options)
+
+            return ask
+
+        monkeypatch.setattr(os, "scandir", denied(os.scandir, itself=True))
+        monkeypatch.setattr(os, "stat", denied(os.stat, itself=False))
+        monkeypatch.setattr(os, "lstat", denied(os.lstat, itself=False))
+
+    return close
 
 
 @pytest.fixture

@@ -81,3 +81,23 @@ def test_a_name_that_is_no_unicode_is_skipped_not_fatal(tmp_path):
 def test_a_pipe_is_not_read(tmp_path):
     os.mkfifo(tmp_path / "pipe.md")
     assert find(tmp_path, MEGABYTE).files == []
+
+
+def test_a_link_in_a_circle_hides_nothing(tmp_path):
+    make(tmp_path, "a.md")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "loop.md").symlink_to("loop.md")
+    (tmp_path / "gone.md").symlink_to("nothing.md")
+    found = find(tmp_path, MEGABYTE)
+    assert names(tmp_path, found) == ["a.md"]
+    assert {path.name for path, _ in found.skipped} == {"loop", "loop.md", "gone.md"}
+    assert not found.closed
+
+
+def test_a_folder_that_may_not_be_entered_is_named(tmp_path, close):
+    make(tmp_path, "a.md", "closed/b.md")
+    close(tmp_path / "closed")
+    found = find(tmp_path, MEGABYTE)
+    assert names(tmp_path, found) == ["a.md"]
+    assert found.skipped == [(tmp_path / "closed", "cannot be opened (Permission denied)")]
+    assert found.closed == {tmp_path / "closed"}

@@ -99,6 +99,23 @@ def test_a_part_of_a_known_folder_is_no_source_of_its_own(store, settings, add, 
     assert store.roots() == [str(tmp_path)]
 
 
+def test_what_stands_in_a_folder_that_is_closed_is_kept(store, settings, tmp_path, close, monkeypatch):
+    folder = tmp_path / "notes"
+    (folder / "private").mkdir(parents=True)
+    (folder / "a.md").write_text("## A\nseen\n")
+    (folder / "private" / "b.md").write_text("## B\nkept\n")
+    ingest(store, settings, [folder])
+    ingest(store, settings, [folder / "private"])
+    close(folder / "private")
+    assert ingest(store, settings, [folder]).removed == 0
+    assert texts(store) == ["kept", "seen"]
+    with pytest.raises(NotesError, match=r"b.md: cannot be opened \(Permission denied\)"):
+        ingest(store, settings, [folder / "private" / "b.md"])
+    monkeypatch.undo()
+    (folder / "private" / "b.md").unlink()
+    assert ingest(store, settings, [folder]).removed == 1
+
+
 def test_a_folder_on_a_disk_that_is_away_is_kept(store, settings, tmp_path):
     disk = tmp_path / "disk" / "notes"
     disk.mkdir(parents=True)
