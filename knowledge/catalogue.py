@@ -304,15 +304,13 @@ class Catalogue:
             parameters,
         )
 
-    def chunk_ids_of_vectors(self, vector_ids: list[str]) -> dict[str, list[int]]:
-        """Row ids of the chunks that each vector stands for."""
-        rows = self._rows(
-            f"SELECT vector_id, id FROM chunks WHERE vector_id IN ({_places(vector_ids)}) ORDER BY id", vector_ids
-        )
-        found: dict[str, list[int]] = {}
-        for vector_id, chunk_id in rows:
-            found.setdefault(vector_id, []).append(chunk_id)
-        return found
+    def chunk_ids_of_vectors(self, vector_ids: Iterable[str], limit: int) -> dict[str, list[int]]:
+        """Row ids of the chunks that each vector stands for, of each at most the first `limit`: a passage may stand
+        in a table a hundred thousand times."""
+        query = "SELECT id FROM chunks WHERE vector_id = ? ORDER BY id LIMIT ?"
+        return {
+            vector_id: [chunk_id for (chunk_id,) in self._rows(query, (vector_id, limit))] for vector_id in vector_ids
+        }
 
     def match(self, query: str, limit: int) -> list[tuple[int, float]]:
         """Row ids of the chunks that share words with `query`, best first, each with its coverage.

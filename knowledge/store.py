@@ -82,7 +82,7 @@ class Store:
         return sorted(fused.values(), key=lambda hit: (-hit.score, -hit.similarity))[:k]
 
     def rank_dense(self, query: str) -> list[Hit]:
-        """Up to CANDIDATES chunks by the cosine of their embedding to the query's."""
+        """The chunks of the CANDIDATES embeddings nearest to the query's, of equal ones so many at most."""
         return self._rank_dense(query, beside=())
 
     def _rank_dense(self, query: str, beside: Sequence[Hit]) -> list[Hit]:
@@ -96,11 +96,11 @@ class Store:
             ranked = {vector_id for vector_id, _ in near}
             others = {hit.chunk.vector_id for hit in beside} - ranked
             far = vectors.similarities(vector, sorted(others))
-        rows = self._catalogue.chunk_ids_of_vectors([*ranked, *far])
+        rows = self._catalogue.chunk_ids_of_vectors([*ranked, *far], CANDIDATES)
         chunks = self._catalogue.chunks(chunk_id for ids in rows.values() for chunk_id in ids)
         hits: list[Hit] = []
         for vector_id, cosine in (*near, *far.items()):
-            for chunk in (chunks[row] for row in rows.get(vector_id, ()) if row in chunks):
+            for chunk in (chunks[row] for row in rows[vector_id] if row in chunks):
                 rank = len(hits) + 1 if vector_id in ranked else None
                 hits.append(Hit(chunk, score=cosine, similarity=cosine, dense_rank=rank))
         return hits

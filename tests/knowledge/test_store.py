@@ -6,7 +6,7 @@ import pytest
 from ingest.pipeline import ingest
 from knowledge.catalogue import Catalogue
 from knowledge.errors import NotesError
-from knowledge.store import Store
+from knowledge.store import CANDIDATES, Store
 from tests.conftest import make_settings
 
 
@@ -44,6 +44,14 @@ def test_equal_passages_share_a_vector_and_both_are_found(add, store):
     [source, _] = [listed.document.source for listed in store.documents()]
     store.remove(source)
     assert len(store.search("very same words", 5)) == 1
+
+
+def test_a_passage_that_is_repeated_without_end_fills_no_search(store, settings, tmp_path):
+    (tmp_path / "same.csv").write_text("name,city\n" + "Ada,London\n" * 3 * CANDIDATES)
+    (tmp_path / "note.md").write_text("## Ada\nShe was born in London.\n")
+    ingest(store, settings, [tmp_path / "same.csv", tmp_path / "note.md"])
+    assert len(store.rank_dense("Ada")) == CANDIDATES + 1
+    assert all(hit.similarity for hit in store.search("Ada", 3 * CANDIDATES))
 
 
 def test_the_whole_section_comes_back_from_any_part_of_it(add, store):
