@@ -461,9 +461,9 @@ def _retry_after(value: str) -> float | None:
         return min(float(value), _FAR)
     try:
         when = parsedate_to_datetime(value)
-    except ValueError:
+        seconds = when.replace(tzinfo=when.tzinfo or UTC).timestamp() - time.time()
+    except (ValueError, OverflowError):
         return None
-    seconds = when.replace(tzinfo=when.tzinfo or UTC).timestamp() - time.time()
     return min(max(0.0, seconds), _FAR)
 
 

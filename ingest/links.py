@@ -218,7 +218,7 @@ class _Failure:
 
 def _fetch_one(fetcher: "Fetcher", url: str, row: LinkedPage | None) -> Page | _Failure | None:
     """The page that a link leads to, None where it has not changed, or why there is none."""
-    from ingest.fetch import FetchFailed, NotModified
+    from ingest.fetch import Cancelled, FetchFailed, NotModified
     from ingest.readers.web import meta_refresh
 
     failure = None
@@ -232,6 +232,12 @@ def _fetch_one(fetcher: "Fetcher", url: str, row: LinkedPage | None) -> Page | _
             )
         except FetchFailed as error:
             failure = _Failure(error.state, error.reason)
+            continue
+        except Cancelled:
+            raise
+        except Exception as error:  # one page's oddity in any library ends no run
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            failure = _Failure("refused", f"the page could not be fetched ({reason[:200]})")
             continue
         if isinstance(response, NotModified):
             return None

@@ -968,8 +968,11 @@ def test_a_server_that_is_busy_for_long_is_not_waited_for(serve, after):
     assert re.search(r"come back after \d{4}-\d\d-\d\d \d\d:\d\d UTC", reason)
 
 
+_FAR_DATE = "Mon, 01 Jan 99999999999 00:00:00 GMT"
+
+
 @pytest.mark.parametrize(
-    "after", ["-1", "soon", "", "1.5", "Mon, 99 Jan 2023 00:00:00 GMT", "Mon, 02 Jan 2023 03:04:05 GMT"]
+    "after", ["-1", "soon", "", "1.5", "Mon, 99 Jan 2023 00:00:00 GMT", "Mon, 02 Jan 2023 03:04:05 GMT", _FAR_DATE]
 )
 def test_a_retry_after_that_says_nothing_is_no_obstacle(serve, after):
     server = serve({"/": in_turn(page("", "text/html", 503, f"Retry-After: {after}"), page("at last"))})

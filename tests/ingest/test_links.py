@@ -301,3 +301,20 @@ def test_a_server_that_asks_for_patience_gets_it(notes, serve, store):
     notes(f"## Baking\n{server.url('/bread')}\n")
     assert states(store)["bread"][0] == "fetched"
     assert server.requests[1].started - server.requests[0].started > 0.9
+
+
+def test_a_fault_in_fetching_one_page_ends_no_run(notes, serve, store, monkeypatch):
+    from ingest.fetch import Fetcher
+
+    fetch = Fetcher.fetch
+
+    def faulty(self, url, **options):
+        if url.endswith("/odd"):
+            raise OverflowError("signed integer is greater than maximum")
+        return fetch(self, url, **options)
+
+    monkeypatch.setattr(Fetcher, "fetch", faulty)
+    server = serve({"/bread": page(BREAD), "/odd": page(BREAD)})
+    summary = notes(f"## Baking\n- {server.url('/odd')}\n- {server.url('/bread')}\n")
+    assert counts(summary) == [2, 1, 0, 1, 0]
+    assert states(store)["odd"][0] == "refused"
