@@ -91,8 +91,6 @@ def ingest(
         allow_private=linked.allow_private | frozenset(settings.allow_private_hosts),
     )
     with store.writing():
-        if not paths and not addresses:
-            paths = _remembered_paths(store, say)
         made_with = f"{store.encoder_name} · {CHUNKING}"
         rebuild = store.made_with not in (None, made_with)
         if rebuild:
@@ -100,6 +98,7 @@ def ingest(
                 f"the index was made with {store.made_with}; making a new one with {made_with} "
                 "(until it is complete, the old one answers)"
             )
+        if rebuild or not (paths or addresses):
             paths = sorted({*paths, *_remembered_paths(store, say)})
         with store.renewed(made_with) if rebuild else nullcontext(store) as target, Worker() as worker:
             if target.made_with is None:
@@ -215,6 +214,7 @@ class _Run:
         self._excluded: frozenset[str] = frozenset()
         self._closed: set[Path] = set()
         self._before = {file.path for file in (previous or store).files()}
+        self._previous = previous
         same_model = previous and (previous.made_with or "").split(" · ")[0] == store.encoder_name
         self._writer = Writer(store, previous if same_model else None, self._advance)
         self._bytes_total = 0
@@ -237,6 +237,8 @@ class _Run:
             self._read(path)
         self._writer.flush()
         self._remove_missing(roots, files)
+        if self._previous:
+            self._carry_over(self._previous, roots, files)
         for root in roots:
             self._remember(root)
         for address in addresses:
@@ -265,7 +267,7 @@ class _Run:
     def _looks_changed(self, path: Path) -> bool:
         known = self._known.get(str(path))
         stat = _stat(path)
-        return known is None or stat is None or (known.size, known.mtime_ns) != (stat.st_size, stat.st_mtime_ns)
+        return known is None or stat is None or (known.size, known.mtime_ns) != (stat.st_size, _changed(stat))
 
     def _recall(self, unchanged: set[Path]) -> None:
         """Count the files that are as they were, and say again what is wrong with them."""
@@ -349,14 +351,35 @@ class _Run:
             self._progress("Indexing", self._bytes_total, self._bytes_done, Path(source).name)
 
     def _remove_missing(self, roots: list[Path], files: list[Path]) -> None:
-        """After the rest, so that a file that only moved keeps its vectors. What stands in a folder that cannot be
+        """After the rest, so that a file that only moved keeps its vectors."""
+        for path in self._gone(self._known, roots, files):
+            self._store.remove_file(path)
+            self.summary.removed += 1
+
+    def _gone(self, known: Iterable[str], roots: list[Path], files: list[Path]) -> set[str]:
+        """Those of the `known` files that were looked for and are not there. What stands in a folder that cannot be
         opened now is kept, as is a file that cannot be read."""
-        present = {str(path) for path in files}
-        for path in self._known:
-            inside = any(Path(path).is_relative_to(root) for root in roots)
-            if inside and path not in present and self._closed.isdisjoint((Path(path), *Path(path).parents)):
-                self._store.remove_file(path)
-                self.summary.removed += 1
+        return {
+            path
+            for path in set(known).difference(map(str, files))
+            if any(Path(path).is_relative_to(root) for root in roots)
+            and self._closed.isdisjoint((Path(path), *Path(path).parents))
+        }
+
+    def _carry_over(self, previous: Store, roots: list[Path], files: list[Path]) -> None:
+        """Take into a new edition what cannot be read now, as it was read for the one before."""
+        current = {file.path: file for file in self._store.files()}
+        held: dict[str, list[Document]] = {}
+        for listed in previous.documents():
+            held.setdefault(listed.document.file, []).append(listed.document)
+        known = {file.path: file for file in previous.files() if file.path in held}
+        for path in sorted(known.keys() - self._gone(known, roots, files)):
+            file = current.get(path)
+            if file is None or file.failed:
+                # without digest and time, so that it is read as soon as it can be
+                file = file or replace(known[path], digest="", mtime_ns=0)
+                self._writer.add([previous.whole(document) for document in held[path]], file)
+        self._writer.flush()
 
     def _remember(self, root: Path) -> None:
         """Keep `root` for the next ingest without arguments, unless a folder above it is kept already."""
@@ -379,9 +402,15 @@ def _source(path: Path, reading: Reading) -> str:
     return f"{path}#{reading.name}" if "://" in reading.name else f"{path}/{reading.name}"
 
 
+def _changed(stat: os.stat_result) -> int:
+    """When a file was last written or put in its place. The latter nobody sets: archives and copying programs give
+    files the time that they had elsewhere, which may be that of what stood here before."""
+    return max(stat.st_mtime_ns, stat.st_ctime_ns)
+
+
 def _settled(stat: os.stat_result) -> int:
     """The time of the last change; none where it is so recent that the next change might carry the same."""
-    return stat.st_mtime_ns if time.time_ns() - stat.st_mtime_ns > 2 * 10**9 else 0
+    return changed if time.time_ns() - (changed := _changed(stat)) > 2 * 10**9 else 0
 
 
 def _shown(path: Path) -> str:

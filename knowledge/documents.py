@@ -126,8 +126,9 @@ class Listed:
 class SourceFile:
     """A file that was looked at.
 
-    `size` in bytes and `mtime_ns` tell an unchanged one without reading it. `problem` says why it gave nothing, or not
-    all that it holds; `failed` that it could not be read, and what was indexed of it before is kept.
+    `size` in bytes and `mtime_ns`, its last change, tell an unchanged one without reading it. `problem` says why it
+    gave nothing, or not all that it holds; `failed` that it could not be read, and what was indexed of it before is
+    kept.
     """
 
     path: str

@@ -203,6 +203,31 @@ def test_the_old_index_answers_until_the_new_one_is_complete(store, settings, ad
     assert store.made_with.endswith("another")
 
 
+@pytest.mark.parametrize("model", ["", "all-MiniLM-L6-v2"])
+def test_a_new_index_keeps_what_cannot_be_read_now(store, settings, add, models, tmp_path, monkeypatch, model):
+    disk = tmp_path / "disk" / "notes"
+    disk.mkdir(parents=True)
+    (disk / "a.md").write_text("## Away\nsee https://example.org/\n")
+    ingest(store, settings, [disk])
+    add("## Broken\nbefore it broke\n", "broken.md")
+    add("## Gone\nno longer\n", "gone.md")
+    (tmp_path / "disk").rename(tmp_path / "unplugged")
+    (tmp_path / "notes" / "broken.md").write_bytes(b"\0broken")
+    (tmp_path / "notes" / "gone.md").unlink()
+    if model:
+        settings = dataclasses.replace(settings, embedding_model=str(models / model))
+    monkeypatch.setattr("ingest.pipeline.CHUNKING", "another")
+    renewed = Store(settings)
+    lines = []
+    assert ingest(renewed, settings, [], say=lines.append).failed == 1
+    assert len([line for line in lines if line.startswith(str(disk))]) == 1
+    assert texts(renewed) == ["before it broke", "see https://example.org/"] == dense(renewed)
+    assert [reference.line for reference in renewed.references()] == [2]
+    (tmp_path / "unplugged").rename(tmp_path / "disk")
+    assert ingest(renewed, settings, []).changed == 1, "it is read again as soon as it can be"
+    renewed.close()
+
+
 def test_another_way_of_splitting_embeds_only_what_has_changed(store, settings, add, monkeypatch):
     add("## One\nfirst\n## Two\nsecond\n")
     embedded = []
@@ -228,7 +253,10 @@ def test_a_source_is_taken_out_and_stays_out_until_it_is_asked_for(store, settin
         remove(store, str(tmp_path / "elsewhere"))
 
 
-def test_an_edit_that_keeps_size_and_time_is_seen(store, settings, add, tmp_path):
+@pytest.mark.parametrize("seconds", [0, 10])
+def test_an_edit_that_keeps_size_and_time_is_seen(store, settings, add, tmp_path, monkeypatch, seconds):
+    now = time.time_ns()
+    monkeypatch.setattr("time.time_ns", lambda: now + seconds * 10**9)
     add("## A\nfirst\n")
     path = tmp_path / "notes" / "note.md"
     before = path.stat()
