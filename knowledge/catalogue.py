@@ -348,6 +348,10 @@ class Catalogue:
         """The places in the notes that link to a page, also by an address that was redirected to it."""
         return self._references("links.key IN (SELECT ? UNION SELECT key FROM pages WHERE same_as = ?)", (key, key))
 
+    def references_of(self, source: str) -> list[Reference]:
+        """The links that stand in one document."""
+        return self._references("documents.source = ?", [source])
+
     def _references(self, condition: str, parameters: Iterable[object]) -> list[Reference]:
         rows = self._rows(
             f"""SELECT {_REFERENCE_COLUMNS} FROM links JOIN documents ON documents.id = document_id

@@ -131,6 +131,11 @@ class Store:
         self._follow()
         return self._catalogue.documents()
 
+    def whole(self, document: Document) -> Document:
+        """A document as it was added, with its chunks and links."""
+        chunks, references = self.get(document.source), self._catalogue.references_of(document.source)
+        return dataclasses.replace(document, chunks=tuple(chunks), references=tuple(references))
+
     def files(self) -> list[SourceFile]:
         """Every file that was looked at, also those that gave nothing."""
         return self._catalogue.files()
