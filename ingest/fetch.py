@@ -26,6 +26,7 @@ import httpcore
 
 from ingest.addresses import Address, Refused, parse
 from ingest.guard import Cancelled, Connect, FetchFailed, Guard, Resolve
+from ingest.pages import FOUND
 
 if TYPE_CHECKING:
     from protego import Protego
@@ -89,7 +90,6 @@ _ReadBody = Callable[[Response, Iterator[bytes]], bytes]
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_FOUND = frozenset({200, 203})
 _LONGEST_ROBOTS = 500_000  # bytes
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
@@ -143,7 +143,7 @@ class Fetcher:
             raise
         if response.status == 304 and headers:
             return NotModified(url, response.final_url)
-        if response.status not in _FOUND:
+        if response.status not in FOUND:
             raise _failure_of(response.status)
         return replace(response, url=url)
 
@@ -165,7 +165,7 @@ class Fetcher:
             if target is None:
                 return response
             onward = _joined(address, target)
-            if onward == address and response.status in _FOUND:  # a page that reloads itself
+            if onward == address and response.status in FOUND:  # a page that reloads itself
                 return response
             address = onward
         raise FetchFailed("refused", f"more than {_MOST_REDIRECTS} redirects")
@@ -243,7 +243,7 @@ class Fetcher:
                 connection = httpcore.HTTP11Connection(_url(address).origin, stream)
                 answer = connection.handle_request(self._request(address, headers))
                 response = _head(address, answer)
-                if response.status not in _FOUND:
+                if response.status not in FOUND:
                     return response
                 pieces = _decompressed(answer.iter_stream(), response)
                 return replace(response, body=read(response, pieces))
@@ -418,7 +418,7 @@ def _sent_on_to(response: Response, refresh: Refresh | None) -> str | None:
     if response.status in _REDIRECTS:
         target = (response.header("Location") or "").encode("latin-1")
         return _text_of(target) or None
-    if refresh and response.status in _FOUND and response.content_type in (*_HTML, ""):
+    if refresh and response.status in FOUND and response.content_type in (*_HTML, ""):
         return refresh(response.body)
     return None
 

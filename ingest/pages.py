@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from knowledge.errors import NotesError
 
 FINAL_URL = "Askmynotes-Final-URI"
+#: Statuses of answers that are the page.
+FOUND = frozenset({200, 203})
 #: Headers of the transfer, not of the page: the body is kept decoded.
 _OF_THE_TRANSFER = frozenset({"content-encoding", "transfer-encoding", "content-length", "connection", "keep-alive"})
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from ingest.pages import FINAL_URL, Page
+from ingest.pages import FINAL_URL, FOUND, Page
 from ingest.reading import Unreadable
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ _NEVER_TEXT = ("image/", "video/", "audio/", "font/", "text/css", "text/javascri
 
 
 def pages_in(data: bytes) -> Iterator[Page]:
-    """The pages of a web archive that were found (status 200) and may hold text, in their order.
+    """The pages of a web archive that were found and may hold text, in their order.
 
     Raises Unreadable for what is no web archive. One that is cut short gives the pages before the cut.
     """
@@ -41,7 +41,7 @@ def _page(record: "ArcWarcRecord") -> Page | None:
     declared = (http or record.rec_headers).get_header("Content-Type") or ""
     content_type, _, parameters = declared.partition(";")
     content_type = content_type.strip().lower()
-    if status != 200 or not url.startswith(("http://", "https://")) or content_type.startswith(_NEVER_TEXT):
+    if status not in FOUND or not url.startswith(("http://", "https://")) or content_type.startswith(_NEVER_TEXT):
         return None
     body = record.content_stream().read(_LARGEST_PAGE + 1)
     if not body or len(body) > _LARGEST_PAGE:
@@ -50,6 +50,7 @@ def _page(record: "ArcWarcRecord") -> Page | None:
         url=url,
         final_url=record.rec_headers.get_header(FINAL_URL) or url,
         body=body,
+        status=status,
         headers=tuple(http.headers) if http else (),
         content_type=content_type,
         charset=_charset(parameters),

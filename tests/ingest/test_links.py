@@ -102,6 +102,16 @@ def test_what_was_fetched_is_kept_and_indexed_again_without_the_network(notes, s
     fresh.close()
 
 
+@pytest.mark.parametrize("status", [200, 203])
+def test_what_was_fetched_outlives_a_new_edition_of_the_index(notes, serve, store, status):
+    server = serve({"/bread": page(BREAD, "text/html", status)})
+    text = f"## Baking\n{server.url('/bread')}\n"
+    notes(text)
+    store.made_with = "an older version"
+    assert counts(notes(text, Linked())) == [1, 0, 1, 0, 0]
+    assert store.search("mountain bakers' starter", 1)[0].chunk.kind == "article"
+
+
 def test_a_page_that_has_not_changed_is_not_sent_again(notes, serve, store):
     server = serve({"/bread": conditional('"v1"', BREAD)})
     text = f"## Baking\n{server.url('/bread')}\n"
