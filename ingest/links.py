@@ -123,7 +123,7 @@ class Articles:
             try:
                 while True:
                     while len(running) < 2 * _THREADS and (item := next(queue, None)):
-                        running[pool.submit(_fetch_one, fetcher, item[1], self._rows.get(item[0]))] = item
+                        running[pool.submit(self._fetch_one, fetcher, *item)] = item
                     if not running:
                         return
                     for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -132,6 +132,15 @@ class Articles:
                 fetcher.cancel()
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise
+
+    def _fetch_one(self, fetcher: "Fetcher", key: str, url: str) -> "Page | _Failure | None":
+        # what is no longer here whole is asked for as if it were new
+        return _fetch_one(fetcher, url, self._rows[key] if self._is_kept(key) else None)
+
+    def _is_kept(self, key: str) -> bool:
+        row = self._rows.get(key)
+        page = self._pages.load(key) if row and row.digest else None
+        return bool(row and page and page.digest == row.digest)
 
     def _take(self, key: str, url: str, outcome: "Page | _Failure | None") -> None:
         """Keep what came for a link: a page, nothing new, or a failure that leaves an earlier article as it is."""
@@ -151,7 +160,7 @@ class Articles:
         )
         if row.same_as:
             return self._record(replace(row, state="fetched", reason=f"leads to {outcome.final_url}"))
-        if outcome.digest == before.digest and key in self._pages:
+        if outcome.digest == before.digest and self._is_kept(key):
             return self._record(replace(row, state="unchanged"))
         return self._keep(row, before, outcome)
 
@@ -190,8 +199,10 @@ class Articles:
             row = self._rows.get(key)
             if row and (row.same_as or indexed.get(key) == row.digest):
                 continue
-            page = self._pages.load(key) if key in self._pages else None
+            page = self._pages.load(key)
             if page is None:
+                if row and row.digest:
+                    self._lose(row)
                 continue
             try:
                 reading = self._worker.read_page(page)
@@ -201,6 +212,13 @@ class Articles:
             if row is None or not row.digest:
                 self._record(_row_of(key, page))
             self._writer.add([make_document(reading, page.url, "", page.digest, self._store)])
+
+    def _lose(self, row: LinkedPage) -> None:
+        """Say that an article cannot be indexed again, and have its page fetched as if it were new."""
+        reason = "the page kept in pages/ is damaged or gone; `askmynotes ingest --links` fetches it again"
+        self._say(f"{row.url}: {reason}")
+        lost = replace(row, digest="", etag="", last_modified="")
+        self._record(replace(lost, state=NEVER_TRIED, reason=reason) if row.state in KEPT else lost)
 
     def _drop(self, wanted: set[str]) -> None:
         """Remove the articles that no note leads to any more; their pages are kept."""
@@ -216,8 +234,8 @@ class _Failure:
     reason: str
 
 
-def _fetch_one(fetcher: "Fetcher", url: str, row: LinkedPage | None) -> Page | _Failure | None:
-    """The page that a link leads to, None where it has not changed, or why there is none."""
+def _fetch_one(fetcher: "Fetcher", url: str, kept: LinkedPage | None) -> Page | _Failure | None:
+    """The page that a link leads to, None where it is still the one that is kept, or why there is none."""
     from ingest.fetch import Cancelled, FetchFailed, NotModified
     from ingest.readers.web import meta_refresh
 
@@ -226,8 +244,8 @@ def _fetch_one(fetcher: "Fetcher", url: str, row: LinkedPage | None) -> Page | _
         try:
             response = fetcher.fetch(
                 address,
-                etag=(row and row.digest and row.etag) or None,
-                last_modified=(row and row.digest and row.last_modified) or None,
+                etag=kept and kept.etag,
+                last_modified=kept and kept.last_modified,
                 refresh=meta_refresh,
             )
         except FetchFailed as error:

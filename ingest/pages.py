@@ -4,9 +4,11 @@ Each is a file of its own in `pages/`: a WARC with one response record, which an
 https://iipc.github.io/warc-specifications/specifications/warc-format/warc-1.1/
 """
 
+import gzip
 import hashlib
 import os
 import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -50,9 +52,6 @@ class Pages:
         host = re.sub(r"[^a-z0-9.-]", "_", urlsplit(f"//{key}").netloc.lower())[:60]
         return self._folder / f"{host}-{hashlib.blake2b(key.encode(), digest_size=10).hexdigest()}.warc.gz"
 
-    def __contains__(self, key: str) -> bool:
-        return self._path(key).is_file()
-
     def save(self, key: str, page: Page) -> None:
         """Keep `page`, in place of an earlier one of the same key. Raises NotesError where the disk is full."""
         from warcio.statusandheaders import StatusAndHeaders
@@ -86,13 +85,13 @@ class Pages:
             ) from error
 
     def load(self, key: str) -> Page | None:
-        """The page of this key; None where it was never fetched or its file is damaged."""
+        """The page of this key; None where it was never fetched or its file is damaged, be it by a single bit."""
         from ingest.readers.warc import pages_in
         from ingest.reading import Unreadable
 
         try:
-            return next(pages_in(self._path(key).read_bytes()), None)
-        except (OSError, Unreadable):
+            return next(pages_in(gzip.decompress(self._path(key).read_bytes())), None)
+        except (OSError, EOFError, zlib.error, Unreadable):
             return None
 
     def delete(self, key: str) -> None:

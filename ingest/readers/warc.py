@@ -29,7 +29,7 @@ def pages_in(data: bytes) -> Iterator[Page]:
             read_any = True
             if record.rec_type in ("response", "resource") and (page := _page(record)):
                 yield page
-    except (ArchiveLoadFailed, ValueError, EOFError, OSError, KeyError, IndexError) as error:
+    except (ArchiveLoadFailed, ValueError, EOFError, OSError, KeyError, IndexError, AttributeError) as error:
         if not read_any:
             raise Unreadable(f"is not a readable web archive ({error})") from error
 

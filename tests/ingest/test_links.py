@@ -112,6 +112,36 @@ def test_what_was_fetched_outlives_a_new_edition_of_the_index(notes, serve, stor
     assert store.search("mountain bakers' starter", 1)[0].chunk.kind == "article"
 
 
+@pytest.mark.parametrize("left", [0.0, 0.5, 0.95])
+def test_a_damaged_page_is_told_and_fetched_anew(notes, serve, store, settings, left):
+    server = serve({"/bread": conditional('"v1"', BREAD)})
+    text = f"## Baking\n{server.url('/bread')}\n"
+    notes(text)
+    [kept] = settings.pages.iterdir()
+    data = kept.read_bytes()
+    kept.write_bytes(data[: int(left * len(data))])
+    store.made_with = "an older version"
+    said = []
+    assert counts(notes(text, Linked(), say=said.append)) == [1, 0, 0, 0, 1]
+    assert "`askmynotes ingest --links` fetches it again" in said[-1]
+    assert states(store)["bread"][0] == "never tried"
+    assert counts(notes(text)) == [1, 1, 0, 0, 0]
+    assert store.search("mountain bakers' starter", 1)[0].chunk.kind == "article"
+    assert counts(notes(text)) == [1, 0, 1, 0, 0]
+
+
+def test_a_damaged_page_is_fetched_anew_while_its_article_is_in_the_index(notes, serve, store, settings):
+    server = serve({"/bread": conditional('"v1"', BREAD)})
+    text = f"## Baking\n{server.url('/bread')}\n"
+    notes(text)
+    [kept] = settings.pages.iterdir()
+    kept.write_bytes(kept.read_bytes()[:40])
+    notes(text)
+    store.made_with = "an older version"
+    notes(text, Linked())
+    assert store.search("mountain bakers' starter", 1)[0].chunk.kind == "article"
+
+
 def test_a_page_that_has_not_changed_is_not_sent_again(notes, serve, store):
     server = serve({"/bread": conditional('"v1"', BREAD)})
     text = f"## Baking\n{server.url('/bread')}\n"
