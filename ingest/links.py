@@ -194,10 +194,10 @@ class Articles:
     def _index(self, wanted: list[str]) -> None:
         """Index the kept pages that are not yet in the index, as after a rebuild or when a link comes back."""
         self._writer.flush()
-        indexed = {listed.document.key: listed.document.digest for listed in self._store.documents()}
+        indexed = {(listed.document.key, listed.document.digest) for listed in self._store.documents()}
         for key in wanted:
             row = self._rows.get(key)
-            if row and (row.same_as or indexed.get(key) == row.digest):
+            if row and (row.same_as or (key, row.digest) in indexed):
                 continue
             page = self._pages.load(key)
             if page is None:
@@ -221,11 +221,18 @@ class Articles:
         self._record(replace(lost, state=NEVER_TRIED, reason=reason) if row.state in KEPT else lost)
 
     def _drop(self, wanted: set[str]) -> None:
-        """Remove the articles that no note leads to any more; their pages are kept."""
+        """Remove the articles that no note leads to any more, whose pages are kept, and those that newer ones replace.
+
+        A newer one has another source where the link was spelt otherwise since.
+        """
         wanted = wanted | {row.same_as for key, row in self._rows.items() if key in wanted and row.same_as}
-        for listed in self._store.documents():
-            if not listed.document.file and listed.document.key not in wanted:
-                self._store.remove(listed.document.source)
+        articles = [listed.document for listed in self._store.documents() if not listed.document.file]
+        newest = {key: row.digest for key, row in self._rows.items()}
+        current = {article.key for article in articles if article.digest == newest.get(article.key)}
+        for article in articles:
+            is_replaced = article.key in current and article.digest != newest[article.key]
+            if article.key not in wanted or is_replaced:
+                self._store.remove(article.source)
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,15 @@ def test_a_page_that_has_changed_is_indexed_anew(notes, serve, store):
     assert store.counts()[0] == 2
 
 
+def test_the_article_is_replaced_where_the_link_is_spelt_otherwise(notes, serve, store):
+    changed = BREAD.replace("Use a quarter less starter", "Use a pinch of zebra-striped salt")
+    server = serve({"/bread/": page(BREAD), "/bread": page(changed)})
+    notes(f"## Baking\n{server.url('/bread/')}\n")
+    notes(f"## Baking\n{server.url('/bread')}\n")
+    articles = [listed.document.source for listed in store.documents() if listed.document.kind == "article"]
+    assert articles == [server.url("/bread")]
+
+
 def test_a_dead_link_never_loses_an_article(notes, serve, store):
     server = serve({"/bread": in_turn(page(BREAD), page("gone", "text/html", 404), page("", "text/html", 500))})
     text = f"## Baking\n{server.url('/bread')}\n"
