@@ -89,9 +89,11 @@ class ItemList:
 
 
 def write_table(rows: list[list[str]]) -> str:
-    """A table, whose first row is taken for its header; one of absurd width as lines."""
+    """A table, whose first row is taken for its header; one of absurd width as lines, an empty one as nothing."""
     width = max(map(len, rows), default=0)
-    if not 0 < width <= _WIDEST_TABLE:
+    if not any(cell.strip() for row in rows for cell in row):
+        return ""
+    if width > _WIDEST_TABLE:
         return "\n\n".join(" ".join(filter(None, row)) for row in rows)
     header = [*rows[0], *[""] * (width - len(rows[0]))]
     return "\n".join(map(_table_row, (header, ["---"] * width, *rows[1:])))

@@ -279,7 +279,7 @@ def _slide_names(package: Package) -> list[str]:
 
 
 class _Slide:
-    """The text of a slide, from top to bottom."""
+    """The text of a slide, from top to bottom; none for one that shows only pictures."""
 
     def __init__(self, package: Package, name: str) -> None:
         self._package = package
@@ -296,12 +296,12 @@ class _Slide:
         titles = [shape for shape in shapes if _role(shape) in _TITLES]
         title = self._line(titles[0]) if titles else ""
         whole = number == 1 and any(_role(shape) == "ctrTitle" for shape in titles)
-        blocks = [write_heading(1 if whole else 2, title or f"Slide {number}")]
-        for shape in shapes:
-            if shape not in titles[:1]:
-                blocks += self._blocks(shape)
+        blocks = [block for shape in shapes if shape not in titles[:1] for block in self._blocks(shape)]
         notes = list(self._notes())
-        return join_blocks([*blocks, *[Block("Notes:")] * bool(notes), *notes])
+        blocks += [*[Block("Notes:")] * bool(notes), *notes]
+        if not title and not any(block.text.strip() for block in blocks):
+            return ""
+        return join_blocks([write_heading(1 if whole else 2, title or f"Slide {number}"), *blocks])
 
     def _shapes(self, parent: "Element") -> Iterator["Element"]:
         """The shapes in reading order, those of a group together."""

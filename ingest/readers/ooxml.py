@@ -14,11 +14,18 @@ if TYPE_CHECKING:
     from lxml.etree import _Element as Element
 
 
+# what Office wrote before 2007, and still puts around what a password locks
+_COMPOUND_FILE = bytes.fromhex("d0cf11e0a1b11ae1")
+
+
 class Package:
     """The parts of an Office file. The names of elements and attributes come without namespaces; `r:id` and its like,
     which point at other parts, are called `part.id`."""
 
     def __init__(self, data: bytes) -> None:
+        if data.startswith(_COMPOUND_FILE):
+            locked = "EncryptedPackage".encode("utf-16-le") in data
+            raise Unreadable("is locked with a password" if locked else "is of Office's old format: save it anew")
         self._archive = open_zip(data)
         main = next(iter(self.related("", "officeDocument")), "")
         if not main:

@@ -13,6 +13,7 @@ from ingest.readers.markup import escape
 from ingest.readers.office import read_docx, read_pptx
 from ingest.reading import Unreadable
 from ingest.split import split
+from knowledge.documents import Place
 from knowledge.encoder import OnnxEncoder
 from tests.conftest import ROOT
 
@@ -153,6 +154,10 @@ def test_tables_keep_their_cells_also_the_merged_ones(year):
         "| Hive | Month | Honey \\| kg |\n| --- | --- | --- |\n"
         "| North | May | 4 |\n| North | June | 9 |\n| Together |  | 13 |"
     ) in year.text
+
+
+def test_a_table_without_a_word_says_nothing():
+    assert read_docx(docx("<w:tbl><w:tr><w:tc/><w:tc/></w:tr></w:tbl>")).text == ""
 
 
 def test_a_table_that_only_lays_out_a_page_gives_its_headings():
@@ -297,6 +302,13 @@ def test_a_slide_without_a_title_is_named_by_its_number():
     assert [found.heading_path for found in reading.sections] == [("First.",), ("Slide 2",)]
 
 
+def test_a_slide_that_shows_only_pictures_says_nothing():
+    assert read_pptx(pptx("")).sections == []
+    reading = read_pptx(pptx("", shape("Hello")))
+    assert reading.text.strip() == "## Slide 2\n\nHello"
+    assert reading.places[-1] == (2, Place("slide", 2, 2))
+
+
 def test_bullets_are_nested_and_numbers_count(deck):
     assert "- Insulate the roof\n  - wool\n  - straw\n    - dry straw only\n- Close the lower board\n" in deck.text
     assert "1. first\n2. second" in deck.text
@@ -405,6 +417,15 @@ def test_damage_of_any_kind_ends_in_a_result_or_a_reason(name, reader):
 def test_what_is_no_office_file_says_so(reader, data):
     with pytest.raises(Unreadable, match="is damaged"):
         reader(data)
+
+
+@pytest.mark.parametrize(
+    ("stream", "reason"), [("EncryptedPackage", "locked with a password"), ("WordDocument", "old format")]
+)
+def test_a_locked_file_and_one_of_the_old_format_are_not_called_damaged(stream, reason):
+    data = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500) + stream.encode("utf-16-le") + bytes(500)
+    with pytest.raises(Unreadable, match=reason):
+        read_docx(data)
 
 
 def laughs():
