@@ -55,13 +55,14 @@ class Articles:
         self._progress = progress
         self._say = say
         self._rows = store.pages()
+        self._wanted: dict[str, str] = {}
 
     def mirror(self, linked: "Linked", asked: list[str]) -> dict[str, int]:
         """Fetch what is to be fetched, index what was, drop what no note links to; returns the counts of links.
 
         `asked` are addresses that the person gave: they are fetched without any further word.
         """
-        wanted = _wanted(self._store)
+        self._wanted = wanted = _wanted(self._store)
         _match_mirrored_files(self._store, wanted)
         saved = {listed.document.key for listed in self._store.documents() if listed.document.file}
         asked_keys = {page_key(url) for url in asked}
@@ -177,9 +178,9 @@ class Articles:
         return None
 
     def _same_as(self, key: str, page: Page) -> str:
-        """The key of the page that a redirect has led to before; empty where this is the first link to it."""
+        """The key of the page that another link has led to before; empty where this is the first link to it."""
         final_key = page_key(page.final_url)
-        for other in self._rows.values():
+        for other in [self._rows[linked] for linked in self._wanted if linked in self._rows]:
             leads_there = page.final_url == other.final_url or final_key == other.key
             if other.key != key and other.digest and not other.same_as and leads_there:
                 return other.key

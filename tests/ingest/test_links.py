@@ -170,6 +170,19 @@ def test_the_article_is_replaced_where_the_link_is_spelt_otherwise(notes, serve,
     assert articles == [server.url("/bread")]
 
 
+def test_an_address_that_was_redirected_to_stands_for_itself_once_the_other_is_gone(notes, serve, store):
+    changed = BREAD.replace("Use a quarter less starter", "Use a pinch of zebra-striped salt")
+    server = serve({"/old": redirect("/bread"), "/bread": page(BREAD)})
+    notes(f"## Baking\n- {server.url('/old')}\n")
+    notes(f"## Baking\n- {server.url('/old')}\n- {server.url('/bread')}\n")
+    server.routes["/bread"] = page(changed)
+    notes(f"## Baking\n- {server.url('/bread')}\n")
+    hit = store.search("zebra-striped salt", 1)[0]
+    assert "zebra-striped" in hit.chunk.text
+    assert hit.chunk.url == server.url("/bread")
+    assert store.counts()[0] == 2
+
+
 def test_a_dead_link_never_loses_an_article(notes, serve, store):
     server = serve({"/bread": in_turn(page(BREAD), page("gone", "text/html", 404), page("", "text/html", 500))})
     text = f"## Baking\n{server.url('/bread')}\n"
