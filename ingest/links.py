@@ -69,8 +69,10 @@ class Articles:
         todo = {key: url for key, url in wanted.items() if key not in saved and (linked.fetch or key in asked_keys)}
         if linked.only_new:
             todo = {key: url for key, url in todo.items() if key not in self._rows}
-        if todo:
-            self._fetch(todo, linked.allow_private)
+        if linked.fetch and not linked.only_new:
+            self._go_on_fetching(todo, asked_keys, linked.allow_private)
+        elif todo:
+            self._fetch(todo, todo, linked.allow_private)
         self._index([key for key in wanted if key not in saved])
         self._writer.flush()
         self._drop({key for key in wanted if key not in saved})
@@ -97,20 +99,24 @@ class Articles:
 
     # -- fetching ---------------------------------------------------------------------------------------------------
 
-    def _fetch(self, todo: dict[str, str], allow_private: frozenset[str]) -> None:
-        """Fetch pages side by side, and index each as it comes. An interrupted run is gone on with by the next."""
-        from ingest.fetch import Fetcher
-
+    def _go_on_fetching(self, todo: dict[str, str], asked: set[str], allow_private: frozenset[str]) -> None:
+        """Fetch all there is, less what an interrupted run has fetched already and nobody asked for by its name."""
         since = self._store.get_state("fetching_since") or _now()
         self._store.set_state("fetching_since", since)
-        left = {key: url for key, url in todo.items() if not self._tried_since(key, since)}
+        left = {key: url for key, url in todo.items() if key in asked or not self._tried_since(key, since)}
+        self._fetch(todo, left, allow_private)
+        self._store.set_state("fetching_since", "")
+
+    def _fetch(self, todo: dict[str, str], left: dict[str, str], allow_private: frozenset[str]) -> None:
+        """Fetch those pages of `todo` that are left side by side, and index each as it comes."""
+        from ingest.fetch import Fetcher
+
         done = len(todo) - len(left)
         with Fetcher(allow_private) as fetcher:
             for key, url, outcome in self._fetched(fetcher, left):
                 self._take(key, url, outcome)
                 done += 1
                 self._progress("Fetching", len(todo), done, url)
-        self._store.set_state("fetching_since", "")
 
     def _tried_since(self, key: str, since: str) -> bool:
         row = self._rows.get(key)

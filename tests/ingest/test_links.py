@@ -275,6 +275,18 @@ def test_an_address_can_be_ingested_by_itself(store, settings, serve):
     assert ingest(store, settings, []).documents == 0
 
 
+def test_an_address_asked_for_is_fetched_though_an_interrupted_run_had_it(notes, serve, store, settings):
+    server = serve({"/bread": page(BREAD), "/rye": page(BREAD)})
+    notes(f"## Baking\n- {server.url('/bread')}\n- {server.url('/rye')}\n")
+    store.set_state("fetching_since", "2020-01-01T00:00:00")  # as a run leaves it that ends too early
+    only = Linked(allow_private=frozenset({"127.0.0.1"}))
+    ingest(store, settings, [server.url("/bread")], linked=only)
+    assert server.paths.count("/bread") == 2
+    ingest(store, settings, [], linked=HERE)
+    assert sorted(server.paths) == ["/bread", "/bread", "/rye"], "the interrupted run is gone on with"
+    assert store.get_state("fetching_since") == ""
+
+
 def test_an_article_taken_out_stays_out(notes, serve, store):
     server = serve({"/bread": page(BREAD)})
     text = f"## Baking\n{server.url('/bread')}\n"
