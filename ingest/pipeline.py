@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from ingest.find import find
-from ingest.read import format_of, sniff
+from ingest.read import format_of, gives_more_now, sniff
 from ingest.reading import Reading, Unreadable
 from ingest.split import CHUNKING
 from ingest.worker import Worker
@@ -267,7 +267,9 @@ class _Run:
     def _looks_changed(self, path: Path) -> bool:
         known = self._known.get(str(path))
         stat = _stat(path)
-        return known is None or stat is None or (known.size, known.mtime_ns) != (stat.st_size, _changed(stat))
+        if known is None or stat is None or gives_more_now(known.problem):
+            return True
+        return (known.size, known.mtime_ns) != (stat.st_size, _changed(stat))
 
     def _recall(self, unchanged: set[Path]) -> None:
         """Count the files that are as they were, and say again what is wrong with them."""
@@ -290,7 +292,7 @@ class _Run:
         except OSError as error:
             return self._fail(SourceFile(str(path)), f"cannot be read ({error.strerror})")
         file = SourceFile(str(path), hashlib.sha256(data).hexdigest(), stat.st_size, _settled(stat))
-        if known and known.digest == file.digest:
+        if known and known.digest == file.digest and not gives_more_now(known.problem):
             self._store.touch(replace(known, size=file.size, mtime_ns=file.mtime_ns))
             self._recall({path})
             return self._advance(file.size, file.path)

@@ -1,6 +1,7 @@
 """Read a file or a page: pick the reader for its format."""
 
 import re
+import shutil
 from pathlib import PurePath
 from urllib.parse import unquote, urlsplit
 
@@ -77,6 +78,13 @@ def sniff(data: bytes) -> str:
     if found:
         return found
     return "html" if start[:15].lower().startswith((b"<!doctype html", b"<html")) else "plain"
+
+
+def gives_more_now(problem: str) -> bool:
+    """Whether a file of which this was said is worth another reading: what it needs has been installed since."""
+    from ingest.readers.pdf import INSTALL_TESSERACT
+
+    return INSTALL_TESSERACT in problem and shutil.which("tesseract") is not None
 
 
 def read(data: bytes, name: str, format: str) -> list[Reading]:
@@ -219,7 +227,8 @@ def _with_problems(readings: list[Reading], problems: list[str], none: str) -> l
     if not readings:
         raise Unreadable("; ".join((none, *problems[:3])))
     if problems:
-        readings[0].problem = f"{len(problems)} of its parts could not be read: " + "; ".join(problems[:3])
+        told = f"{len(problems)} of its parts could not be read: " + "; ".join(problems[:3])
+        readings[0].problem = "; ".join(filter(None, (readings[0].problem, told)))
     return readings
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 # pdfium serves one thread at a time
 _PDFIUM = threading.Lock()
 
+#: What is said of pages that Tesseract would read.
+INSTALL_TESSERACT = "install Tesseract to read scanned pages"
 _OCR_SECONDS = 60  # for a page
 _OCR_DPI = 300
 _OCR_PIXELS = 30_000_000  # a larger page, a poster, is scaled down to this
@@ -379,7 +381,7 @@ def _read_scans(pdf: "PdfDocument", pages: list[_Page]) -> str:
     scans = [number for number, page in enumerate(pages) if page.drawn and not page.lines]
     tesseract = shutil.which("tesseract")
     if not tesseract:
-        advice = "no text: install Tesseract to read scanned pages"
+        advice = f"no text: {INSTALL_TESSERACT}"
         return _name_pages(scans, f"holds {advice}", f"hold {advice}")
     unread = []
     for number in scans:

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import os
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -251,6 +252,20 @@ def test_a_source_is_taken_out_and_stays_out_until_it_is_asked_for(store, settin
     assert (texts(store), store.roots()) == ([], [])
     with pytest.raises(NotesError, match="is not in the index"):
         remove(store, str(tmp_path / "elsewhere"))
+
+
+@pytest.mark.skipif(not shutil.which("tesseract"), reason="Tesseract is not installed")
+def test_scanned_pages_are_read_once_tesseract_is_there(store, settings, tmp_path, monkeypatch):
+    shutil.copy(ROOT / "tests" / "files" / "scan.pdf", tmp_path)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    [line] = ingest(store, settings, [tmp_path / "scan.pdf"]).partly
+    assert line.endswith("page 2 holds no text: install Tesseract to read scanned pages")
+    assert ingest(store, settings, []).unchanged == 1
+    monkeypatch.setenv("PATH", path)
+    assert ingest(store, settings, []).changed == 1
+    assert "In May the hives were opened 6 times." in "".join(texts(store))
+    assert ingest(store, settings, []).unchanged == 1
 
 
 @pytest.mark.parametrize("seconds", [0, 10])
