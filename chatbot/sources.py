@@ -117,7 +117,7 @@ def ailments(store: Store) -> list[Ailment]:
         ),
         (
             "passages longer than the encoder reads, the end of which is found by its words alone",
-            (f"{chunk.source}:{chunk.lines[0]}-{chunk.lines[1]}" for chunk in store.overlong()),
+            (chunk.location(chunk.lines) for chunk in store.overlong()),
         ),
     )
     return [Ailment(name, listed) for name, cases in found if (listed := tuple(cases))]
