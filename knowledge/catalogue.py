@@ -44,7 +44,7 @@ class Catalogue:
         self._home = home
         self._fixed = edition is not None
         self._lock = threading.RLock()
-        with self._told(home / "catalogue.sqlite"):
+        with self._told(home / "catalogue.sqlite", "`askmynotes ingest PATH` for each of your folders"):
             (home / "index").mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(
                 home / "catalogue.sqlite", timeout=30, check_same_thread=False, isolation_level=None
@@ -52,12 +52,14 @@ class Catalogue:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA foreign_keys = ON")
             self._create("main", schema.CATALOGUE, schema.CATALOGUE_VERSION)
+            if self.get_state("edition") is None:  # it is new, perhaps in the place of one that was lost
+                self.set_state("edition", self._newest_edition())
         self.edition = edition or self.current_edition()
         self._attach()
 
     def _attach(self) -> None:
         path = edition_path(self._home, self.edition)
-        with self._told(path):
+        with self._told(path, "`askmynotes ingest`"):
             self._db.execute("ATTACH ? AS edition", [str(path)])
             self._db.execute("PRAGMA edition.journal_mode = WAL")
             # what a power cut may take from the index, the next ingest puts back
@@ -75,13 +77,17 @@ class Catalogue:
     def current_edition(self) -> str:
         return self.get_state("edition") or "1"
 
+    def _newest_edition(self) -> str:
+        names = [path.stem for path in (self._home / "index").glob("*.sqlite")]
+        return max((name for name in names if name.isdigit()), key=int, default="1")
+
     @contextmanager
-    def _told(self, path: Path) -> Iterator[None]:
+    def _told(self, path: Path, advice: str) -> Iterator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             raise NotesError(
-                f"{path}: the catalogue cannot be opened ({error}): move the file away and run `askmynotes ingest`"
+                f"{path}: the catalogue cannot be opened ({error}): move the file away and run {advice}"
             ) from error
 
     def _create(self, database: str, script: str, version: int) -> None:

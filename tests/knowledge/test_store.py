@@ -121,6 +121,23 @@ def test_a_damaged_catalogue_is_told_in_one_line(tmp_path):
         Catalogue(tmp_path)
 
 
+def test_after_a_damaged_catalogue_the_index_that_was_current_is_gone_on_with(add, store, settings, monkeypatch):
+    add("## One\nA note.\n")
+    monkeypatch.setattr("ingest.pipeline.CHUNKING", "another")
+    ingest(store, settings, [])
+    store.close()
+    path = settings.home / "catalogue.sqlite"
+    path.with_name("catalogue.sqlite-wal").unlink(missing_ok=True)
+    path.write_bytes(b"this is no database at all" * 50)
+    with pytest.raises(NotesError, match="ingest PATH` for each of your folders"):
+        Store(settings)
+    path.unlink()
+    fresh = Store(settings)
+    assert fresh.search("note", 1)[0].chunk.text == "A note."
+    assert ingest(fresh, settings, [settings.home.parent / "notes"]).unchanged == 1
+    fresh.close()
+
+
 def test_an_index_of_an_older_version_is_made_again_from_what_was_asked_for(add, store, settings):
     add("## One\nA note.\n")
     roots = store.roots()
