@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from knowledge.errors import NotesError
@@ -48,16 +49,17 @@ class FetchJob:
     def _run(self) -> None:
         from ingest.pipeline import Linked, ingest
 
-        store = Store(self._settings)
         try:
-            summary = ingest(store, self._settings, [], self._progress, linked=Linked(fetch=True))
+            with closing(Store(self._settings)) as store:
+                summary = ingest(store, self._settings, [], self._progress, linked=Linked(fetch=True))
             self.line = _told(summary)
         except _Stopped:
             self.line = "Stopped. What is done is kept; the next time it goes on from here."
         except NotesError as error:
             self.line = str(error)
-        finally:
-            store.close()
+        except Exception as error:  # nobody else would tell it
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+            self.line = f"Stopped: something went wrong inside askmynotes ({reason}). What is done is kept."
 
     def _progress(self, stage: str, total: int, done: int, name: str) -> None:
         if self._stop.is_set():

@@ -1,0 +1,25 @@
+import time
+
+from chatbot.library import FetchJob
+
+
+def line_at_the_end(settings):
+    job = FetchJob(settings)
+    job.start()
+    end = time.monotonic() + 60
+    while job.running and time.monotonic() < end:
+        time.sleep(0.05)
+    return job.line
+
+
+def test_a_catalogue_that_cannot_be_opened_is_told(settings):
+    (settings.home / "catalogue.sqlite").write_bytes(b"nothing of the kind" * 1000)
+    assert "the catalogue cannot be opened" in line_at_the_end(settings)
+
+
+def test_a_fault_of_the_programs_own_is_told(settings, monkeypatch):
+    def ingest(*arguments, **options):
+        raise KeyError("maybe")
+
+    monkeypatch.setattr("ingest.pipeline.ingest", ingest)
+    assert "something went wrong inside askmynotes ('maybe')" in line_at_the_end(settings)
