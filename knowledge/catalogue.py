@@ -98,24 +98,29 @@ class Catalogue:
             if found > version:
                 raise NotesError(f"{self._home} was made by a newer askmynotes: update the program")
             if found < version:
-                roots = self._drop_tables(database)
+                asked_for = self._drop_tables(database)
                 for statement in _statements(script):
                     self._db.execute(statement)
-                for root in roots:
-                    self.add_root(root)
+                for table, paths in asked_for.items():
+                    self._db.executemany(f"INSERT INTO {table} VALUES (?)", paths)
                 self._db.execute(f"PRAGMA {database}.user_version = {version}")
 
     def _version(self, database: str) -> int:
         return self._db.execute(f"PRAGMA {database}.user_version").fetchone()[0]
 
-    def _drop_tables(self, database: str) -> list[str]:
-        """Make room for a new layout, and return the roots: from them what was indexed can be read again."""
+    def _drop_tables(self, database: str) -> dict[str, list[tuple]]:
+        """Make room for a new layout, and return what the person asked for: from it what was indexed can be read
+        again."""
         found = self._rows(f"SELECT type, name FROM {database}.sqlite_master WHERE type IN ('table', 'trigger')")
-        roots = self.roots() if ("table", "roots") in found else []
+        asked_for = {
+            name: self._rows(f"SELECT path FROM {name}")
+            for kind, name in found
+            if kind == "table" and name in ("roots", "excluded")
+        }
         # triggers first, and a full-text index before the tables that it takes with it
         for kind, name in sorted(found, key=lambda item: (item[0] == "table", not item[1].endswith("_fts"))):
             self._db.execute(f"DROP {kind} IF EXISTS {database}.{name}")
-        return roots
+        return asked_for
 
     def close(self) -> None:
         self._db.close()

@@ -3,7 +3,7 @@ import sqlite3
 
 import pytest
 
-from ingest.pipeline import ingest
+from ingest.pipeline import ingest, remove
 from knowledge.catalogue import Catalogue
 from knowledge.errors import NotesError
 from knowledge.store import CANDIDATES, Store
@@ -140,6 +140,8 @@ def test_after_a_damaged_catalogue_the_index_that_was_current_is_gone_on_with(ad
 
 def test_an_index_of_an_older_version_is_made_again_from_what_was_asked_for(add, store, settings):
     add("## One\nA note.\n")
+    add("## Two\nTaken out.\n", "two.md")
+    remove(store, str(settings.home.parent / "notes" / "two.md"))
     roots = store.roots()
     store.close()
     for path in (settings.home / "catalogue.sqlite", settings.home / "index" / "1.sqlite"):
