@@ -2,7 +2,7 @@
 
 Two stores cannot share a transaction. The order of writing makes every moment safe instead: vectors first, named by
 what was embedded, so writing one twice is harmless; then the catalogue, in one transaction; then the vectors that
-nothing refers to are deleted. A search shows only what the catalogue holds. `writing` sweeps what a killed run left.
+nothing refers to are deleted. A search shows only what the catalogue holds. `unfinished` sweeps what a killed run left.
 
 The index has editions. Another embedding model or another way of splitting makes a new one beside the current one,
 which answers until the new one is complete (`Store.renewed`).
@@ -189,10 +189,7 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Hold the one writer's place. Raises NotesError where another process holds it.
-
-        Left without an error, it deletes the vectors that an earlier, killed run left behind.
-        """
+        """Hold the one writer's place. Raises NotesError where another process holds it."""
         from filelock import FileLock, Timeout
 
         try:
