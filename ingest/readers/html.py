@@ -46,6 +46,8 @@ _TAG = re.compile(rb"<[a-zA-Z][^\s/>]*+(?:[\s/]*+[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?
 _ATTRIBUTE = re.compile(rb"[\s/]+[^\s/>=]+")
 _WRAPPER = re.compile(rb"</?(?:div|span|font|center|section|b|i|u|em|strong|small|big|a)\b[^<>]*>", re.IGNORECASE)
 _ANY_TAG = re.compile(rb"</?[a-zA-Z][^<>]*>")
+# to the parser the page would end there
+_SELF_CLOSED = re.compile(rb"(<(?:html|body)\b[^<>]*)/>", re.IGNORECASE)
 
 
 def parse(text: str) -> "HtmlElement":
@@ -53,7 +55,7 @@ def parse(text: str) -> "HtmlElement":
     from lxml import etree, html
 
     # as bytes, so that an encoding which the page declares no longer counts
-    data = _without_monstrous_tags(text.encode("utf-8", "replace"))
+    data = _without_monstrous_tags(_SELF_CLOSED.sub(rb"\1>", text.encode("utf-8", "replace"), count=9))
     parser = html.HTMLParser(encoding="utf-8", huge_tree=True, remove_comments=True, remove_pis=True)
     tree = etree.fromstring(data, parser) if data.strip() else None
     for wrappers in (_WRAPPER, _ANY_TAG):
