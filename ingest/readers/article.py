@@ -6,6 +6,7 @@ is kept whose text outweighs its links the most. Last goes what is named like an
 most of a page. It knows the make-up of GitHub's pages and of questions with answers; no other sites.
 """
 
+import math
 import re
 from typing import TYPE_CHECKING
 
@@ -164,7 +165,13 @@ def _drop_junk(root: "HtmlElement") -> None:
 
 
 def _is_comments(element: "HtmlElement") -> bool:
-    return element.get("id", "").lower() in _COMMENT_IDS or bool(_COMMENTS.search(element.get("class", "")))
+    if element.tag == "span":
+        # a comment in code, coloured
+        return False
+    # a section of a manual may have such a name: it holds a link to itself, or the name as its heading is written
+    name = element.get("id", "")
+    is_named = name in _COMMENT_IDS and not element.xpath(".//a[@href=$itself]", itself=f"#{name}")
+    return is_named or bool(_COMMENTS.search(element.get("class", "")))
 
 
 def _is_junk(element: "HtmlElement") -> bool:
@@ -209,6 +216,7 @@ _BLOCKS = frozenset(
 _WHOLE = frozenset({"dl", "ol", "pre", "table", "ul"})
 _LEAST_PROSE = 40  # letters; a shorter block is a label
 _LABEL = -10
+_TABLE_OF_LINKS = -100  # at the least: between paragraphs it is one of packages, of functions
 _HEADING = 20
 
 
@@ -243,6 +251,7 @@ class _Blocks:
         self.letters: list[int] = []
         self.spans: dict[HtmlElement, tuple[int, int]] = {}
         self._text = self._linked = self._links = self._whole = 0
+        self._last = ""  # piece of text
         begins = []
         for event, element in etree.iterwalk(root, events=("start", "end")):
             if element.tag in _BLOCKS and not self._whole:
@@ -285,6 +294,10 @@ class _Blocks:
         letters = _letters(text)
         self._text += letters
         self._linked += letters if self._links else 0
+        self._last = text if text and letters else self._last
+
+    def _is_sentence(self) -> bool:
+        return not self._linked and self._last.rstrip().endswith((".", "!", "?", "。"))
 
     def _end_block(self, tag: str) -> None:
         if not self._text:
@@ -293,8 +306,8 @@ class _Blocks:
         prose = self._text - self._linked
         if tag in HEADINGS and not self._linked:
             self.weights.append(_HEADING)
-        elif prose > self._linked and (prose > _LEAST_PROSE or tag == "pre"):
+        elif prose > self._linked and (prose > _LEAST_PROSE or tag == "pre" or (tag == "p" and self._is_sentence())):
             self.weights.append(prose)
         else:
-            self.weights.append(_LABEL - self._linked)
+            self.weights.append(max(_LABEL - self._linked, _TABLE_OF_LINKS if tag == "table" else -math.inf))
         self._text = self._linked = 0

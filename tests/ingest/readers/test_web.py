@@ -139,6 +139,28 @@ def test_a_section_called_comments_is_text():
 
 
 def test_comments_in_code_stay_and_those_of_readers_go():
+    by_sphinx = section.replace("toc", "comments")
+    by_texinfo = (
+        f'<a href="#Comments">Up</a><div class="section" id="Comments"><h4>The comments</h4><p>{WORDS}</p></div>'
+    )
+    text = article(f"<main><h1>Manual</h1><p>{WORDS * 3}</p>{by_sphinx}{by_texinfo}</main>").text
+    assert "## The comments" in text
+    assert "#### The comments" in text
+
+
+def test_short_paragraphs_at_the_edges_of_a_page_are_text():
+    rows = "".join(f"<tr><td>{name}</td><td>yes</td></tr>" for name in ("Readable", "Writable", "Construct only"))
+    labels = "<table><tr><td>Type:</td><td>text</td></tr></table><p><a href='/get'>get_title()</a></p>" * 4
+    body = f"<h1>Page: title</h1><h4>What it is</h4><p>The title of the child page.</p>{labels}<table>{rows}</table>"
+    assert "The title of the child page." in article(f"<div><a href='/'>Home</a></div>{body}").text
+
+
+def test_a_table_of_links_does_not_cut_an_article_in_two():
+    rows = "".join(f"<tr><td><a href='/p/{n}'>a-package-name-{n}</a></td><td>viewer</td></tr>" for n in range(30))
+    first = "<h2>Browsers</h2>" + "<p>A page may ask the browser for its name before it answers.</p>" * 2
+    text = article(f"<div>{first}<table>{rows}</table><h2>Mail</h2><p>{WORDS * 5}</p></div>").text
+    assert "ask the browser for its name" in text
+    assert "a-package-name-7 | viewer" in text
     code = '<pre><code><span class="token comment"># keep</span>\nrun()</code></pre>'
     body = f'<article><p>{WORDS * 3}</p>{code}</article><div class="comments"><p>Nice post!</p></div>'
     text = article(f"<main>{body}</main>").text
@@ -149,6 +171,16 @@ def test_comments_in_code_stay_and_those_of_readers_go():
 def test_a_page_of_questions_with_answers_in_its_markup_keeps_the_questions():
     answer = f'<div itemprop="acceptedAnswer" itemtype="https://schema.org/Answer"><p itemprop="text">{WORDS}</p></div>'
     question = f'<div itemtype="https://schema.org/Question"><h3 itemprop="name">Who trims the wick?</h3>{answer}</div>'
+def test_coloured_comments_in_code_drawn_line_by_line_stay():
+    lines = '<div class="line">run();</div><div class="line"><span class="comment">// starts the engine</span></div>'
+    assert "// starts the engine" in article(f'<main><p>{WORDS * 3}</p><div class="fragment">{lines}</div></main>').text
+
+
+def test_a_page_whose_outermost_tags_close_themselves_is_read():
+    page = f'<html lang="de" /><head><title>T</title></head><body class="x" /><h1>T</h1><p>{WORDS}</p></body></html>'
+    assert "trims the wick" in read_html(page.encode(), "https://docs.example.org/a").text
+
+
     assert "### Who trims" in article(f'<main itemtype="https://schema.org/FAQPage">{question * 3}</main>').text
 
 
