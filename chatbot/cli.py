@@ -6,6 +6,7 @@ import os
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from knowledge.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from chatbot.answer import Assistant
+    from chatbot.evaluate import Question, Result, Run
     from ingest.links import LinkState
     from ingest.pipeline import Summary
     from knowledge.documents import Hit, Reference
@@ -284,11 +286,16 @@ def chat(engine: str | None) -> None:
 
 def _assistant(engine: str | None) -> "Assistant":
     from chatbot.answer import Assistant
+
+    _check_engine(engine)
+    return Assistant(_store(), _settings(), engine)
+
+
+def _check_engine(engine: str | None) -> None:
     from chatbot.engines import ENGINES
 
     if engine and engine not in ENGINES:
         raise click.BadParameter(f"{engine!r} is not one of {', '.join(ENGINES)}", param_hint="--engine")
-    return Assistant(_store(), _settings(), engine)
 
 
 def _questions(single: str | None, batch: Path | None, name: str) -> Iterator[str]:
@@ -309,6 +316,128 @@ def _read_batch(path: Path | None) -> Iterator[str]:
                 yield str(json.loads(line)["q"])
             except (ValueError, TypeError, KeyError) as error:
                 raise NotesError(f'{path}:{number}: is not a JSON object with a "q"') from error
+
+
+# -- evaluate ------------------------------------------------------------------------------------------------------
+
+
+@cli.command()
+@click.argument(
+    "questions", required=False, metavar="QUESTIONS.jsonl",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)  # fmt: skip
+@click.option("--engine", "engines", multiple=True, metavar="NAME", help="Ask this engine (may be given again).")
+@click.option(
+    "--set", "changes", multiple=True, metavar="KEY=VALUE",
+    help="Ask once more with this setting changed (may be given again).",
+)  # fmt: skip
+@click.option(
+    "--report", type=click.Path(path_type=Path), metavar="FILE.html",
+    help="Write a page with plots and every failure beside its evidence.",
+)  # fmt: skip
+@click.option(
+    "--generate", type=click.IntRange(1, 10_000), metavar="N",
+    help="Instead, draft N questions from your notes for you to edit.",
+)  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE.jsonl", help="Where the drafted questions go.")
+@home_option
+@json_option
+def evaluate(
+    questions: Path | None,
+    engines: tuple[str, ...],
+    changes: tuple[str, ...],
+    report: Path | None,
+    generate: int | None,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure the answers to your own questions: found, answered, cited, refused, and how fast.
+
+    Each line of the file is {"q": ...} with any of "section", "page", "url" (where the answer stands), "must" (facts to
+    be shown, alternatives joined by |), "answers" (short answers), "answerable": false, and "after" (earlier questions
+    of the conversation). Engines and settings that are named are compared side by side.
+    """
+    if (questions is None) == (generate is None) or (out and not generate):
+        raise click.UsageError("Give either QUESTIONS.jsonl, or --generate N with or without --out FILE.jsonl.")
+    if generate:
+        _draft(generate, out)
+    elif questions:
+        _evaluate(questions, engines, changes, report, as_json)
+
+
+def _draft(number: int, out: Path | None) -> None:
+    from chatbot.draft import draft, write
+
+    drafted = draft(_store(), number)
+    if out:
+        write(out, drafted)
+    for question in () if out else drafted:
+        _print_json(question)
+    where = f" to {out}" if out else ""
+    few = "" if len(drafted) == number else f", all that your notes give of the {number}"
+    told = f"{_count(len(drafted), 'question')} drafted{where}{few}: read and mend them before you use them."
+    click.echo(told, err=True)
+
+
+def _evaluate(
+    path: Path, engines: tuple[str, ...], changes: tuple[str, ...], report: Path | None, as_json: bool
+) -> None:
+    from chatbot import report as page
+    from chatbot.evaluate import Result, plan, read_questions, remarks, summarise, table
+
+    for engine in engines:
+        _check_engine(engine)
+    runs = plan(_settings(), engines, _changes(changes))
+    questions = read_questions(path)
+    if report:
+        page.check_place(report)
+    outcomes: dict[str, list[Result]] = {}
+    interrupted = _ask_all(runs, questions, outcomes, as_json)
+    if as_json:
+        for name, outcome in outcomes.items():
+            _print_json({"run": name, "summary": {"questions": len(outcome), **summarise(outcome)}})
+    elif outcomes:
+        click.echo("\n".join(table(outcomes)))
+    for name, outcome in outcomes.items():
+        for remark in remarks(outcome):
+            click.echo(f"{name}: {remark}", err=True)
+    if report and outcomes:
+        page.write(report, outcomes)
+    if interrupted:
+        sys.exit(INTERRUPTED)
+
+
+def _changes(given: tuple[str, ...]) -> list[tuple[str, Any]]:
+    from chatbot.evaluate import parse_change
+
+    try:
+        return list(map(parse_change, given))
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--set") from error
+
+
+def _ask_all(
+    runs: "list[Run]", questions: "list[Question]", outcomes: "dict[str, list[Result]]", as_json: bool
+) -> bool:
+    """Collect the results of every run by its name; True where Ctrl-C ended it early."""
+    from tqdm import tqdm
+
+    from chatbot.evaluate import results
+
+    try:
+        with tqdm(total=len(runs) * len(questions), disable=None, leave=False, unit=" questions") as bar:
+            for run in runs:
+                bar.set_description(run.name)
+                with closing(results(run, questions, lambda question: bar.set_postfix_str(question.q[:60]))) as stream:
+                    for result in stream:
+                        outcomes.setdefault(run.name, []).append(result)
+                        if as_json:
+                            _print_json({"run": run.name, **result.as_dict()})
+                        bar.update()
+    except KeyboardInterrupt:
+        click.echo("Interrupted. This is what was done until then.", err=True)
+        return True
+    return False
 
 
 # -- serve ---------------------------------------------------------------------------------------------------------
