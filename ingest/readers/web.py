@@ -6,10 +6,12 @@ itself has none here.
 """
 
 import re
+from html import unescape
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from ingest.readers.article import drop_controls, find_article
-from ingest.readers.html import escaped, parse, to_markdown
+from ingest.readers.html import escaped, to_markdown
 from ingest.readers.markdown import read_markdown
 from ingest.readers.no_article import why_no_article
 from ingest.readers.page import Page, author_of, open_page, published_of, resolve_links, title_of
@@ -73,14 +75,36 @@ def _read_article(markdown: str) -> Reading:
     return reading
 
 
+_MOST_METAS = 200
+_LONGEST_META = 4000  # bytes
+_NO_MARKUP = re.compile(rb"(?is)<!--.*?(?:-->|\Z)|<(noscript|script|style|textarea|title)\b.*?(?:</\1|\Z)")
+_META = re.compile(rb"<meta(?=[\s/])", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"[\s/]*+([^\s/>=]++)(?:\s*+=\s*+(?:\"([^\"]*+)\"|'([^']*+)'|([^\s>\"'][^\s>]*+)))?+")
+_ENTITY = re.compile(r"&#?\w{1,31};")
 _REFRESH = re.compile(r"(\d{0,4})(?:\.\d*)?(?: ?[;,] ?| )(?:url ?= ?)?[\"']?([^\"' ][^\"']*)", re.IGNORECASE)
 
 
 def meta_refresh(data: bytes) -> str | None:
-    """Where a page sends its readers on to within ten seconds, as it is written there."""
-    for meta in parse(data[: 2**18].decode("utf-8", "replace").replace("\0", "")).iter("meta"):
-        is_refresh = (meta.get("http-equiv") or "").strip().lower() == "refresh"
-        match = _REFRESH.match(" ".join((meta.get("content") or "").split())) if is_refresh else None
-        if match and int(match.group(1) or 0) <= 10 and next(meta.iterancestors("noscript"), None) is None:
+    """Where a page sends its readers on to within ten seconds, as it is written there.
+
+    Without a parser, since this is asked where pages are fetched and not where they are read.
+    """
+    start = _NO_MARKUP.sub(b" ", data[: 2**18])
+    for tag in islice(_META.finditer(start), _MOST_METAS):
+        attributes = _attributes(start[tag.end() : tag.end() + _LONGEST_META].decode("utf-8", "replace"))
+        is_refresh = attributes.get("http-equiv", "").strip().lower() == "refresh"
+        match = _REFRESH.match(" ".join(attributes.get("content", "").split())) if is_refresh else None
+        if match and int(match.group(1) or 0) <= 10:
             return match.group(2).strip()
     return None
+
+
+def _attributes(tag: str) -> dict[str, str]:
+    """The attributes of a tag from its first one on, whatever follows it; of one given twice, the first."""
+    found: dict[str, str] = {}
+    position = 0
+    while match := _ATTRIBUTE.match(tag, position):
+        value = "".join(filter(None, match.groups()[1:]))
+        found.setdefault(match.group(1).lower(), _ENTITY.sub(lambda entity: unescape(entity.group()), value))
+        position = match.end()
+    return found

@@ -1,5 +1,7 @@
 import random
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from lxml import html
 from ingest.readers.web import meta_refresh, read_html, to_markdown, why_no_article
 from ingest.reading import Reading, Unreadable
 from knowledge.documents import Link
+from tests.conftest import ROOT
 
 PAGES = Path(__file__).parents[2] / "files" / "pages"
 ADDRESS = "https://example.org/notes/page.html"
@@ -420,9 +423,33 @@ def test_a_page_that_sends_its_readers_on(content, target):
     assert meta_refresh(f'<HTML><head><META content="{content}" HTTP-EQUIV="Refresh">'.encode()) == target
 
 
-def test_a_refresh_for_browsers_without_scripts_or_in_a_comment_is_none():
+@pytest.mark.parametrize(
+    "around", ["<noscript>{}</noscript>", "<!-- {} -->", "<script>x = '{}'</script>", "<title>{}</title>", "<!-- {}"]
+)
+def test_a_refresh_that_no_browser_follows_is_none(around):
     meta = '<meta http-equiv="refresh" content="0;url=x">'
-    assert meta_refresh(f"<head><noscript>{meta}</noscript><!-- {meta} --></head>".encode()) is None
+    assert meta_refresh(f"<head>{around.format(meta)}</head>".encode()) is None
+    assert meta_refresh(f"<head>{meta}{around.format(meta)}</head>".encode()) == "x"
+
+
+@pytest.mark.parametrize(
+    "meta",
+    [
+        "<meta http-equiv=refresh content=0;url=a?b&amp;c>",
+        "<meta name=x><META\nCONTENT = '0;url=a?b&amp;c'\tid=y HTTP-EQUIV = 'REFRESH'/>",
+        """<meta data-x="a>b<c" http-equiv="refresh" content="0;url='a?b&amp;c'">""",
+        """<meta content="0;url=a?b&c" content="0;url=no" http-equiv="refresh">""",
+    ],
+)
+def test_a_refresh_is_found_however_it_is_written(meta):
+    assert meta_refresh(f"<head>{meta}</head>".encode()) == "a?b&c"
+
+
+def test_no_parser_looks_for_a_refresh():
+    code = "import sys; from ingest.readers.web import meta_refresh; "
+    code += "print(meta_refresh(b'<meta http-equiv=refresh content=0;url=x>'), 'lxml' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "x False\n", "where pages are fetched, nothing may run that a page could crash"
 
 
 # -- robustness ----------------------------------------------------------------------------------------------------
@@ -450,6 +477,8 @@ MEGABYTE = 2**20
         (b"<p>a\0b</p>", "ab"),
         (b"<script type='application/ld+json'>" + b"[" * 200_000 + b"</script><p>end", "end"),
         (b"<!--" * 200_000, ""),
+        (b"<meta " * 50_000 + b"><p>end", "end"),
+        (b"<meta http-equiv=refresh content=\"'" * 50_000 + b"'\"><p>end", "end"),
         (b"<p>end<![CDATA[" + b"<!" * 100_000, "end"),
     ],
 )
