@@ -42,6 +42,7 @@ class Store:
         self._vectors: Vectors | None = None
         self._vectors_lock = threading.Lock()
         self._seen_generation = ""
+        self._waiting_to_go: set[str] | None = None
 
     def close(self) -> None:
         if self._vectors:
@@ -204,12 +205,21 @@ class Store:
 
     @contextmanager
     def unfinished(self) -> Iterator[None]:
-        """Around what leaves vectors behind when it is killed: the next time, they are swept away."""
+        """Around what leaves vectors behind when it is killed: the next time, they are swept away.
+
+        Vectors that are no longer needed go only at its end: text that left one file may turn up in the next.
+        """
         interrupted = self._catalogue.about("writing") == "yes"
         self._catalogue.set_about("writing", "yes")
-        yield
+        self._waiting_to_go = set()
+        try:
+            yield
+        finally:
+            forgotten, self._waiting_to_go = self._waiting_to_go, None
         if interrupted:
             self._sweep()
+        else:
+            self._forget(forgotten)
         self._catalogue.set_about("writing", "no")
 
     @contextmanager
@@ -348,6 +358,9 @@ class Store:
         self._catalogue.set_about("generation", str(int(self._catalogue.about("generation") or 0) + 1))
 
     def _forget(self, vector_ids: Iterable[str]) -> None:
+        if self._waiting_to_go is not None:
+            self._waiting_to_go.update(vector_ids)
+            return
         unused = self._catalogue.unused(vector_ids)
         if unused:
             self._open_vectors().delete(unused)

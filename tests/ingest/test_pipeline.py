@@ -74,6 +74,17 @@ def test_the_index_mirrors_the_folder(store, settings, tmp_path, counting):
     assert (removed.removed, texts(store), dense(store)) == (1, ["third"], ["third"])
 
 
+def test_files_that_change_places_keep_their_vectors(store, settings, add, tmp_path, counting):
+    for name in "abc":
+        add(f"## {name}\ntext of {name}\n", f"{name}.md")
+    folder = tmp_path / "notes"
+    for old, new in (("c", "spare"), ("b", "c"), ("a", "b"), ("spare", "a")):
+        (folder / f"{old}.md").rename(folder / f"{new}.md")
+    assert ingest(store, settings, [folder]).changed == 3
+    assert texts(store) == ["text of a", "text of b", "text of c"] == dense(store)
+    assert counting.embedded == 3
+
+
 def test_a_touched_file_is_unchanged(store, settings, add, tmp_path):
     add("## H\ntext\n")
     os.utime(tmp_path / "notes" / "note.md", (1, 1))
