@@ -26,9 +26,7 @@ def read_markdown(text: str) -> Reading:
     """The outline of a Markdown text. Front matter is blanked out, so that every offset and line stays true."""
     metadata, body = _front_matter(text)
     reading = _outline(body)
-    title = metadata.get("title")
-    if isinstance(title, (str, int, float)) and str(title).strip():
-        reading.title = str(title).strip()
+    reading.title = _scalar(metadata.get("title")) or reading.title
     reading.document_tags = _tags_of(metadata.get("tags")) or _tags_of(metadata.get("tag"))
     reading.author = _scalar(metadata.get("author"))
     reading.published = _scalar(metadata.get("date"))
@@ -53,7 +51,8 @@ def _front_matter(text: str) -> tuple[dict, str]:
         return {}, text
     content = match.group(1) or ""
     try:
-        metadata = tomllib.loads(content) if text.startswith("+") else yaml.load(content, Loader=_plain_loader())
+        # all of YAML is taken as it is written, whatever type it claims: 2024-02-30, 007, `!!bool maybe`, `<<`
+        metadata = tomllib.loads(content) if text.startswith("+") else yaml.load(content, Loader=yaml.BaseLoader)
     except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError, RecursionError):
         return {}, text
     if not isinstance(metadata, dict):
@@ -61,21 +60,9 @@ def _front_matter(text: str) -> tuple[dict, str]:
     return metadata, blank(match.group()) + text[match.end() :]
 
 
-def _plain_loader() -> type:
-    """YAML without dates: 2024-02-30 is what somebody wrote, and no reason to lose the rest."""
-    import yaml
-
-    class Loader(yaml.SafeLoader):
-        yaml_implicit_resolvers = {
-            first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-            for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-        }
-
-    return Loader
-
-
 def _scalar(value: object) -> str:
-    return str(value).strip() if isinstance(value, (str, int, float)) else ""
+    text = str(value).strip() if isinstance(value, (str, int, float)) else ""
+    return "" if text in ("~", "null") else text
 
 
 def _tags_of(tags: object) -> tuple[str, ...]:

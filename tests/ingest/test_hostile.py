@@ -94,6 +94,12 @@ def aliases():
     return "\n".join(["---", *lines, "tags: *a11", "title: *a11", "---", "text", ""])
 
 
+def merges():
+    """Front matter in which each line holds ten times what the one before it holds."""
+    lines = [f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}" for n in range(1, 12)]
+    return "\n".join(["---", "a0: &a0 {x: y}", *lines, "---", "text", ""])
+
+
 HOSTILE = {
     "line.md": "x" * 5_000_000,
     "words.txt": "word " * 1_000_000,
@@ -107,6 +113,7 @@ HOSTILE = {
     "tags.md": "#a" * 500_000,
     "wiki.md": "[[" * 300_000,
     "alias.md": aliases(),
+    "merge.md": merges(),
     "deep.html": "<div>" * 100_000 + "text of some length that is here to be found" + "</div>" * 100_000,
     "open.html": "<p><b><i>" * 200_000,
     "less.html": "<" * 1_000_000,

@@ -45,6 +45,16 @@ def test_what_looks_like_a_heading_in_code_or_quotes_is_none(split):
     assert [chunk.heading_path for chunk in chunks] == [("Real",)]
 
 
+@pytest.mark.parametrize("line", ["!!bool maybe", '!!int ""', '!!float ""', "!!timestamp foo", "!!python/name:os.x y"])
+def test_front_matter_is_text_whatever_type_it_claims_to_be_of(line):
+    assert read_markdown(f"---\ntitle: Kept\ndone: {line}\n---\ntext\n").title == "Kept"
+
+
+@pytest.mark.parametrize(("value", "title"), [("007", "007"), ("yes", "yes"), ("2024-02-30", "2024-02-30"), ("~", "")])
+def test_front_matter_says_what_is_written_there(value, title):
+    assert read_markdown(f"---\ntitle: {value}\ntags:\n---\ntext\n").title == title
+
+
 def test_front_matter_gives_title_and_tags_and_keeps_the_lines(encoder):
     reading = read_markdown("---\ntitle: My day\ntags: [a, '#b']\n---\n\n## H\ntext\n")
     chunks = split_reading("n.md", reading, encoder)
