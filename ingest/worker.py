@@ -32,7 +32,7 @@ class Worker:
     def read(self, data: bytes, name: str, format: str) -> list[Reading]:
         """As `ingest.read.read`. Raises Unreadable also where the reader crashes or does not come to an end."""
         if format in SAFE_FORMATS:
-            return read(data, name, format)
+            return _readings(_answer((data, name, format)))
         return self._ask((data, name, format), _PATIENCE_WITH_SCANS if format == "pdf" else self._patience)
 
     def read_page(self, page: Page) -> Reading:
@@ -54,9 +54,7 @@ class Worker:
         except BaseException:
             self._end()
             raise
-        if isinstance(answer, Unreadable):
-            raise answer
-        return answer
+        return _readings(answer)
 
     def _start(self) -> None:
         self._pipe, other = Pipe()
@@ -87,20 +85,30 @@ def serve(descriptor: int) -> None:
         except (EOFError, OSError):  # it has ended, or was killed
             return
         try:
-            answer: object = [read_page(question[0])] if len(question) == 1 else read(*question)
-        except Unreadable as error:
-            answer = error
-        except MemoryError:
-            answer = Unreadable("needs too much memory to read: left out")
-        except RecursionError:
-            answer = Unreadable("is nested too deeply to read: left out")
-        except Exception as error:  # a parser's own fault, which other files need not suffer from
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            answer = Unreadable(f"cannot be read ({reason[:200]}): left out")
-        try:
-            pipe.send(answer)
+            pipe.send(_answer(question))
         except OSError:
             return
+
+
+def _answer(question: tuple) -> list[Reading] | Unreadable:
+    """What the reader gives, or why it gives nothing."""
+    try:
+        return [read_page(question[0])] if len(question) == 1 else read(*question)
+    except Unreadable as error:
+        return error
+    except MemoryError:
+        return Unreadable("needs too much memory to read: left out")
+    except RecursionError:
+        return Unreadable("is nested too deeply to read: left out")
+    except Exception as error:  # a parser's own fault, which other files need not suffer from
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return Unreadable(f"cannot be read ({reason[:200]}): left out")
+
+
+def _readings(answer: list[Reading] | Unreadable) -> list[Reading]:
+    if isinstance(answer, Unreadable):
+        raise answer
+    return answer
 
 
 def _limit_memory() -> None:

@@ -36,6 +36,15 @@ def test_a_reader_that_does_not_come_to_an_end_is_given_up():
         assert time.monotonic() - started < 30
 
 
+def test_a_fault_in_a_reader_that_needs_no_process_costs_one_file(monkeypatch):
+    def fail(*question):
+        raise KeyError("maybe")
+
+    monkeypatch.setattr("ingest.worker.read", fail)
+    with Worker() as worker, pytest.raises(Unreadable, match="cannot be read"):
+        worker.read(b"text", "note.md", "markdown")
+
+
 def test_what_is_wrong_with_a_file_is_told():
     with Worker() as worker:
         with pytest.raises(Unreadable, match="binary"):
