@@ -105,7 +105,8 @@ def _parts(section: Section, path: tuple[str, ...], reading: Reading, encoder: E
     if whole[0] >= whole[1]:
         return [(section.start, section.start, False)] if section.heading_path else []
     heading = " › ".join(path)
-    if len(heading) + whole[1] - whole[0] < encoder.max_tokens:  # no token is shorter than a character
+    # no token is shorter than a byte, though several may be of one character, as in Korean
+    if len(f"{heading}\n{reading.text[slice(*whole)]}".encode("utf-8", "replace")) <= encoder.max_tokens:
         return [(*whole, False)]
     budget = max(encoder.max_tokens - len(encoder.token_starts(heading)), encoder.max_tokens // 2)
     return _Cutter(whole, reading, encoder, budget).parts()

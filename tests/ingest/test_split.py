@@ -76,6 +76,12 @@ def test_broken_front_matter_is_no_obstacle(split, text):
     split(text)
 
 
+def test_scripts_whose_characters_are_several_tokens_are_cut_where_the_encoder_ends(split, encoder):
+    chunks = split("## 일지\n" + "한국어 문서를 읽고 쓴다. " * 16 + "\n")
+    assert len(chunks) > 1
+    assert all(len(encoder.token_starts(chunk.embedded_text)) <= encoder.max_tokens for chunk in chunks)
+
+
 def test_links_are_known_as_they_were_written(split):
     persian = "https://dataio.ir/%D8%A8%D9%87-%D8%AA"
     [chunk] = split(
