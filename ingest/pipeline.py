@@ -179,7 +179,7 @@ def remove(store: Store, source: str) -> int:
             raise NotesError(f"{source}: is not in the index (`askmynotes sources` lists what is)")
         removed = sum(document.file in files or document.source in pages for document in documents)
         store.remove_root(path)
-        for root in [root for root in roots if root != path and Path(root).is_relative_to(path)]:
+        for root in [root for root in roots if "://" not in root and Path(root).is_relative_to(path)]:
             store.remove_root(root)
         if key or any(Path(path).is_relative_to(root) for root in store.roots()):
             store.exclude(path)

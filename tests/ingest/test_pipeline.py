@@ -265,6 +265,13 @@ def test_a_source_is_taken_out_and_stays_out_until_it_is_asked_for(store, settin
         remove(store, str(tmp_path / "elsewhere"))
 
 
+def test_taking_out_an_address_leaves_those_that_begin_with_it(store):
+    for address in ("https://example.org", "https://example.org/page"):
+        store.add_root(address)
+    remove(store, "https://example.org")
+    assert store.roots() == ["https://example.org/page"]
+
+
 @pytest.mark.skipif(not shutil.which("tesseract"), reason="Tesseract is not installed")
 def test_scanned_pages_are_read_once_tesseract_is_there(store, settings, tmp_path, monkeypatch):
     shutil.copy(ROOT / "tests" / "files" / "scan.pdf", tmp_path)
