@@ -93,6 +93,3 @@ class Pages:
             return next(pages_in(gzip.decompress(self._path(key).read_bytes())), None)
         except (OSError, EOFError, zlib.error, Unreadable):
             return None
-
-    def delete(self, key: str) -> None:
-        self._path(key).unlink(missing_ok=True)

@@ -239,7 +239,8 @@ def read_page(page: Page) -> Reading:
     """The article in a fetched page. Raises NoArticle where it holds none, Unreadable where it is damaged."""
     format = _format_of_page(page)
     if format == "html":
-        from ingest.readers.web import read_html, why_no_article
+        from ingest.readers.no_article import why_no_article
+        from ingest.readers.web import read_html
 
         reading = read_html(page.body, page.url, page.charset)
         if why := why_no_article(reading, page.body, page.status):

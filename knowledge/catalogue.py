@@ -387,9 +387,6 @@ class Catalogue:
         values = astuple(page)
         self._write(f"INSERT OR REPLACE INTO pages ({columns}) VALUES ({_places(values)})", values)
 
-    def delete_page(self, key: str) -> None:
-        self._write("DELETE FROM pages WHERE key = ?", [key])
-
     def _one(self, query: str, *parameters: object) -> Any:
         rows = self._rows(query, parameters)
         return rows[0][0] if rows else None

@@ -336,9 +336,6 @@ class Store:
     def put_page(self, page: LinkedPage) -> None:
         self._catalogue.put_page(page)
 
-    def delete_page(self, key: str) -> None:
-        self._catalogue.delete_page(key)
-
     def get_state(self, key: str) -> str | None:
         return self._catalogue.get_state(key)
 

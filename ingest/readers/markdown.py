@@ -18,8 +18,6 @@ _WIKI_LINK = re.compile(r"!?\[\[([^\[\]|\n]+)(?:\|([^\[\]\n]*))?\]\]")
 _ANCHOR = re.compile(r"<a\s[^>]*?href\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
 # Bear closes a tag of several words with a second #
 _TAG = re.compile(r"(?<![^\s(\[,;])#(?:([\w/-]+(?: [\w/-]+){1,5})#(?![\w#])|([\w/-]*[^\W\d][\w/-]*))")
-# Notion puts the page's id behind its name
-_NOTION_ID = re.compile(r"[ _-][0-9a-f]{32}$")
 
 
 def read_markdown(text: str) -> Reading:
@@ -35,11 +33,6 @@ def read_markdown(text: str) -> Reading:
         # clippers keep here what they clipped
         reading.links.append((0, Link(reading.title or url, url)))
     return reading
-
-
-def title_of_file(stem: str) -> str:
-    """The title that a file's name gives."""
-    return _NOTION_ID.sub("", stem) or stem
 
 
 def _front_matter(text: str) -> tuple[dict, str]:

@@ -1,4 +1,4 @@
-"""Web pages: the article in a page as Markdown, and the reason why there is none.
+"""Web pages: the article in a page as Markdown, and where a page sends its readers on to.
 
 A page with an address is an article: what stands beside it is left out (see article.py). A page without one is a
 person's own note in HTML: only navigation, scripts and forms are. No script is run, so a page that writes its text
@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING
 from ingest.readers.article import drop_controls, find_article
 from ingest.readers.html import escaped, to_markdown
 from ingest.readers.markdown import read_markdown
-from ingest.readers.no_article import why_no_article
 from ingest.readers.page import Page, author_of, open_page, published_of, resolve_links, title_of
 from ingest.reading import Reading
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
-
-__all__ = ["meta_refresh", "read_html", "to_markdown", "why_no_article"]
 
 
 def read_html(data: bytes, url: str = "", charset: str | None = None) -> Reading:

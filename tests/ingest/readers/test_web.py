@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from lxml import html
 
-from ingest.readers.web import meta_refresh, read_html, to_markdown, why_no_article
+from ingest.readers.html import to_markdown
+from ingest.readers.no_article import why_no_article
+from ingest.readers.web import meta_refresh, read_html
 from ingest.reading import Reading, Unreadable
 from knowledge.documents import Link
 from tests.conftest import ROOT
