@@ -66,12 +66,16 @@ _VERBS = frozenset(
 )
 _FINITE = _VERBS | frozenset("is are was were has have had do does did can may must should will make use need".split())
 _PREPOSITIONS = frozenset("for of to in on with that which from about at by between under over as when where".split())
-#: Openings that lean on what was said before.
+#: Openings of a sentence that lean on what was said before.
 _LEANING = frozenset(
     """this that these those it they he she we you i there here then however also instead another both such its their
-    either neither each every all some most many other others afterwards afterward later finally first second third
-    next and but or so thus hence otherwise use if when for in on at as while since because although after before once
-    with without not the""".split()
+    either neither other others afterwards afterward later finally first second third next and but or so thus hence
+    otherwise because since""".split()
+)
+#: Openings that no name of a thing has.
+_NO_TERM = _LEANING | frozenset(
+    """all after although as at before each every for if in many most not on once some the use when while with
+    without""".split()
 )
 #: What a number behind one of these names one of several, and is no count.
 _NUMBERED = frozenset("chapter class figure layer level part phase question section stage step table type".split())
@@ -343,7 +347,7 @@ class _Drafter:
 
     def _is_term(self, term: str, section: Section) -> bool:
         found = words(term)
-        if not found or len(found) > 4 or found[0] in _LEANING or set(found) & STOP_WORDS or set(found) <= _GENERIC:
+        if not found or len(found) > 4 or found[0] in _NO_TERM or set(found) & STOP_WORDS or set(found) <= _GENERIC:
             return False
         is_common = sum(stems(term) <= other.stems for other in self._sections) > _RARE
         return not set(found) & _FINITE and (not is_common or term.lower() == section.topic.lower())
@@ -380,7 +384,7 @@ class _Drafter:
             found = words(text)
             if counted := _COUNTED.fullmatch(text):
                 yield f"What are the {counted['count'].lower()} {counted['rest']}?", {"must": labels}
-            elif 2 <= len(found) <= 9 and not set(found) & _FINITE and not {found[0]} & (_LEANING - {"the"}):
+            elif 2 <= len(found) <= 9 and not set(found) & _FINITE and not {found[0]} & (_NO_TERM - {"the"}):
                 text = re.sub(r"^the ", "", text, flags=re.I)
                 if _be(text) == "are" and "," not in text:
                     yield f"What are the {self._inside(text)}?", {"must": labels}

@@ -20,7 +20,7 @@ _NEAREST = 5
 #: Upper ends of the bars of the latency histogram, in milliseconds.
 _TIMES = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 # geometry of a chart: heights in pixels, so that text keeps its size; widths in per cent, so that it fits any screen
-_BAR, _GAP, _LABELS, _WIDEST = 14, 12, 36, 46
+_BAR, _GAP, _LABELS, _WIDEST = 14, 12, 40, 42
 
 
 @dataclass(frozen=True)
