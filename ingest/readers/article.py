@@ -10,7 +10,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from ingest.readers.html import HEADINGS, is_grid
+from ingest.readers.html import HEADINGS, is_fragment, is_grid
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -238,6 +238,10 @@ def _leads_away(element: "HtmlElement") -> bool:
     return element.tag == "a" and not element.get("href", "").startswith("#")
 
 
+def _is_whole(element: "HtmlElement") -> bool:
+    return element.tag in _WHOLE or is_fragment(element)
+
+
 class _Blocks:
     """The blocks of text in an element, in order, what each weighs, and which of them every element spans.
 
@@ -276,16 +280,16 @@ class _Blocks:
 
     def _enter(self, element: "HtmlElement") -> None:
         self._links += _leads_away(element)
-        if element.tag in _WHOLE and (self._whole or element.tag != "table" or is_grid(element)):
+        if _is_whole(element) and (self._whole or element.tag != "table" or is_grid(element)):
             self._whole += 1
         self._add(element.text)
 
     def _leave(self, element: "HtmlElement", begin: int) -> None:
         self._links -= _leads_away(element)
-        if self._whole and element.tag in _WHOLE:
+        if self._whole and _is_whole(element):
             self._whole -= 1
             if not self._whole:
-                self._end_block(element.tag)
+                self._end_block("pre" if is_fragment(element) else element.tag)
         if len(self.weights) > begin:
             self.spans[element] = (begin, len(self.weights) - 1)
         self._add(element.tail)

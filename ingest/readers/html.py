@@ -164,6 +164,9 @@ class _Writer:
         frame.is_dropped = self._is_dropped(frame)
         if frame.is_dropped or frame.tag in _LEAVES:
             return True
+        if is_fragment(element):
+            frame.tag = "pre"
+            return True
         if frame.tag == "table":
             self._in_grid = is_grid(element)
         if frame.tag in _TABLE and not self._in_grid:
@@ -389,6 +392,11 @@ def _close_pre(frame: _Frame, parent: _Frame) -> None:
         parent.add("code", _fence(part, language) if part.strip() else "")
 
 
+def is_fragment(element: "_Element") -> bool:
+    """Whether it is code as Doxygen draws it: an element for each line."""
+    return _tag(element) == "div" and "fragment" in (element.get("class") or "").split()
+
+
 def _is_prose(text: str) -> bool:
     """Whether a long preformatted text is prose: a mail, a memo, a licence. Code has more signs between its words."""
     words = sum(map(str.isalpha, text)) + sum(map(str.isspace, text))
@@ -438,7 +446,8 @@ def _text_of(element: "_Element") -> str:
     """The text of an element as it stands, without line numbers; what begins a line of its own does so."""
     from lxml import etree
 
-    pieces = [element.text or ""]
+    lines = set(element) if is_fragment(element) else set()
+    pieces = ["" if lines else element.text or ""]
     walker = etree.iterwalk(element, events=("start", "end", "comment", "pi"))
     for event, node in walker:
         if node is element:
@@ -452,7 +461,7 @@ def _text_of(element: "_Element") -> str:
             continue
         if tag == "br" or (tag in ("div", "li", "tr", "p") and not "".join(pieces[-2:]).endswith("\n")):
             pieces.append("\n")
-        pieces.append(node.tail or "")
+        pieces.append("" if node in lines else node.tail or "")
     return _INVISIBLE.sub("", "".join(pieces)).replace("\xa0", " ").replace("\r\n", "\n").replace("\r", "\n")
 
 

@@ -173,12 +173,10 @@ def test_a_table_of_links_does_not_cut_an_article_in_two():
     assert "Nice post" not in text
 
 
-def test_a_page_of_questions_with_answers_in_its_markup_keeps_the_questions():
-    answer = f'<div itemprop="acceptedAnswer" itemtype="https://schema.org/Answer"><p itemprop="text">{WORDS}</p></div>'
-    question = f'<div itemtype="https://schema.org/Question"><h3 itemprop="name">Who trims the wick?</h3>{answer}</div>'
-def test_coloured_comments_in_code_drawn_line_by_line_stay():
+def test_code_drawn_line_by_line_is_code_with_its_coloured_comments():
     lines = '<div class="line">run();</div><div class="line"><span class="comment">// starts the engine</span></div>'
-    assert "// starts the engine" in article(f'<main><p>{WORDS * 3}</p><div class="fragment">{lines}</div></main>').text
+    text = article(f'<p>{WORDS * 3}</p><div class="fragment">{lines}</div>').text
+    assert "```\nrun();\n// starts the engine\n```" in text
 
 
 def test_a_page_whose_outermost_tags_close_themselves_is_read():
