@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 from knowledge.errors import NotesError
 from knowledge.models import default_embedding_model, default_language_model
@@ -68,19 +69,37 @@ def _full_text_search() -> Finding:
 
 
 def _models(settings: Settings) -> Iterator[Finding]:
-    install = "askmynotes models install"
     if settings.embedding_model == DEFAULT_EMBEDDING_MODEL:
         model = default_embedding_model(settings.models)
-        yield Finding("embedding model", model.problem or model.name, install if model.problem else None)
+        yield Finding(
+            "embedding model", model.problem or model.name, "askmynotes models install" if model.problem else None
+        )
+    yield _language_model(settings)
+
+
+def _language_model(settings: Settings) -> Finding:
+    subject = "language model"
     if settings.engine == "extract":
-        yield Finding("language model", "not used: the engine is extract")
-    elif settings.model == DEFAULT_LANGUAGE_MODEL:
+        return Finding(subject, "not used: the engine is extract")
+    if settings.engine == "openai":
+        return _asked_server(settings)
+    if settings.model == DEFAULT_LANGUAGE_MODEL:
         model = default_language_model(settings.models)
-        yield Finding("language model", model.problem or model.name, install if model.problem else None)
-    else:
-        there = (settings.models / settings.model).is_file()
-        remedy = None if there else f"set model in {settings.home / 'config.toml'} to a GGUF file"
-        yield Finding("language model", settings.model if there else f"{settings.model} is not there", remedy)
+        return Finding(subject, model.problem or model.name, "askmynotes models install" if model.problem else None)
+    inside = settings.models / settings.model
+    there = inside.is_file() or Path(settings.model).expanduser().is_file()
+    remedy = None if there else f"set model in {settings.home / 'config.toml'} to a GGUF file"
+    return Finding(subject, settings.model if there else f"{settings.model} is not there", remedy)
+
+
+def _asked_server(settings: Settings) -> Finding:
+    from chatbot.engines.openai import OpenAIEngine
+
+    try:
+        return Finding("language model", f"{OpenAIEngine(settings).check()} at {settings.openai_url}")
+    except NotesError as error:
+        remedy = f"set engine and openai_... in {settings.home / 'config.toml'}, or start the server"
+        return Finding("language model", str(error), remedy)
 
 
 def _index(settings: Settings) -> Finding:

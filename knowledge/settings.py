@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,20 @@ class Settings:
     """Where everything lies and which models are used. `config.toml` in the home folder sets all but `home`."""
 
     home: Path
-    #: answers are written by this engine: "gpt4all" or "extract"
+    #: answers are written by this engine: "gpt4all", "openai" or "extract"
     engine: str = "gpt4all"
     #: GGUF file that the gpt4all engine loads: a name in `models/` or a path
     model: str = DEFAULT_LANGUAGE_MODEL
+    #: address of the OpenAI-compatible server that the openai engine asks; the default is Ollama's
+    openai_url: str = "http://localhost:11434/v1"
+    #: the model that is asked for there; empty: the first that the server names
+    openai_model: str = ""
+    #: what that server wants as a bearer token, if anything
+    openai_key: str = field(default="", repr=False)
+    #: that server may be on the public internet: questions and passages of the notes leave this machine and network
+    allow_public_engine: bool = False
+    #: how long a language model may take for a reply, in seconds
+    answer_seconds: int = 120
     #: a name in `models/`, a folder, or any sentence-transformers name already on this machine
     embedding_model: str = DEFAULT_EMBEDDING_MODEL
     #: larger files are skipped by ingest, in megabytes
@@ -71,5 +81,6 @@ def _read_config(path: Path) -> dict[str, Any]:
                 raise NotesError(f"{path}: {key} must be a list of host names, not {value!r}")
             values[key] = tuple(value)
         elif type(value) is not known[key]:
-            raise NotesError(f"{path}: {key} must be a {known[key].__name__}, not {value!r}")
+            shown = "" if key == "openai_key" else f", not {value!r}"
+            raise NotesError(f"{path}: {key} must be a {known[key].__name__}{shown}")
     return values

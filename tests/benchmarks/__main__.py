@@ -12,8 +12,8 @@ from pathlib import Path
 from chatbot.answer import Assistant
 from ingest.pipeline import ingest
 from knowledge.store import Store
+from tests.benchmarks import engines, public_sets, speed
 from tests.benchmarks import ingest as ingesting
-from tests.benchmarks import public_sets, speed
 from tests.benchmarks.answers import score
 from tests.benchmarks.growth import growth
 from tests.benchmarks.retrieval import compare
@@ -27,6 +27,7 @@ def main() -> None:
     for name, path in (("the shipped notes", NOTES), ("the original notes", arguments.notes)):
         _print(f"questions over {name}", path, lambda path=path: _answers(path))
     _print("one query", MODELS, lambda: iter([speed.one_query(MODELS)]))
+    _print("one reply", MODELS, lambda: engines.gpt4all(MODELS))
     for benchmark, file in ((public_sets.squad, "squad2_16_articles.json"), (public_sets.cranfield, "cranfield.docs")):
         path = arguments.data / file
         _print(benchmark.__name__, path, lambda run=benchmark: run(arguments.data, MODELS))

@@ -38,3 +38,16 @@ def test_a_home_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(NotesError, match="not a folder"):
         load_settings(tmp_path / "file")
+
+
+def test_the_key_of_an_engine_is_never_shown(tmp_path):
+    (tmp_path / "config.toml").write_text('openai_key = "sk-secret"\n')
+    assert "sk-secret" not in repr(load_settings(tmp_path))
+    (tmp_path / "config.toml").write_text("openai_key = 424242\n")
+    with pytest.raises(NotesError, match="openai_key must be a str") as error:
+        load_settings(tmp_path)
+    assert "424242" not in str(error.value)
+
+
+def test_notes_go_to_no_public_engine_unless_that_is_allowed(tmp_path):
+    assert load_settings(tmp_path).allow_public_engine is False

@@ -1,12 +1,17 @@
+import json
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
-from chatbot.engines import GPT4AllEngine, Prompt, load_engine
+from chatbot.engines import Prompt, load_engine
+from chatbot.engines.gpt4all import GPT4AllEngine
 from knowledge.errors import NotesError
 from knowledge.models import default_language_model
 from knowledge.settings import Settings
+from tests.conftest import ROOT
 
 SYSTEM = "You are a helpful assistant."
 
@@ -52,6 +57,7 @@ def test_a_closed_stream_frees_the_model_at_once(engine):
     stream = engine.stream(STORY, 300)
     next(piece for piece in stream if piece)
     assert seconds(stream.close) < 0.2 * whole
+    assert seconds(lambda: reply(engine, "Hello", 1)) < 0.5 * whole
     assert "Paris" in reply(engine, "What is the capital of France?")
 
 
@@ -59,8 +65,31 @@ def test_it_stops_while_it_reads_the_prompt(engine):
     whole = seconds(lambda: list(engine.stream(LONG, 2)))
     stream = engine.stream(LONG, 2)
     assert next(stream) == "", "a reader may leave before the first token"
-    assert seconds(stream.close) < 0.6 * whole
+    stream.close()
+    assert seconds(lambda: reply(engine, "Hello", 1)) < 0.7 * whole
     assert "Paris" in reply(engine, "What is the capital of France?")
+
+
+def test_it_stops_while_it_reads_another_system_prompt(engine):
+    stream = engine.stream(Prompt("word " * 600, "Hello"), 2)
+    assert next(stream) == ""
+    stream.close()
+    assert "Paris" in reply(engine, "What is the capital of France?"), "nothing of it is left over"
+
+
+def test_the_program_can_be_left_while_the_model_reads(models):
+    code = """
+import sys
+from pathlib import Path
+from chatbot.engines import Prompt
+from chatbot.engines.gpt4all import GPT4AllEngine
+stream = GPT4AllEngine(Path(sys.argv[1]), 60).stream(Prompt("", "word " * 600), 2)
+next(stream)
+print("leaving")
+"""
+    command = [sys.executable, "-c", code, str(default_language_model(models).path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert (done.returncode, done.stdout) == (0, "leaving\n")
 
 
 def test_two_threads_take_turns(engine):
@@ -116,7 +145,7 @@ def test_a_damaged_model_is_told_and_crashes_nothing(tmp_path, models, damage):
     if damage != "flipped":
         path = path.rename(path.with_name("mine.gguf"))
         with pytest.raises(NotesError, match=r"mine\.gguf"):
-            GPT4AllEngine(path)
+            GPT4AllEngine(path, 60)
 
 
 def test_any_other_gguf_file_is_taken_by_its_path(tmp_path, models):
@@ -129,3 +158,34 @@ def test_any_other_gguf_file_is_taken_by_its_path(tmp_path, models):
 def test_an_unknown_engine_is_named(tmp_path):
     with pytest.raises(NotesError, match="gpt5"):
         load_engine(Settings(home=tmp_path), "gpt5")
+
+
+@pytest.mark.parametrize("template", ["{{ nothing.there.at.all }}", "{% if %}", "no places for the texts"])
+def test_a_chat_template_that_fails_is_told(tmp_path, models, template):
+    path = tmp_path / "mine.gguf"
+    path.symlink_to(default_language_model(models).path)
+    (tmp_path / "mine.gguf.json").write_text(json.dumps({"chat_template": template, "eos": ""}))
+    with pytest.raises(NotesError, match=r"mine\.gguf: its chat template") as error:
+        GPT4AllEngine(path, 60)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory cannot be limited")
+def test_too_little_memory_is_told(models):
+    code = """
+import resource, sys
+from pathlib import Path
+import gpt4all
+from chatbot.engines.gpt4all import GPT4AllEngine
+from knowledge.errors import NotesError
+most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + 150 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+try:
+    GPT4AllEngine(Path(sys.argv[1]), 60)
+except NotesError as error:
+    print(error)
+"""
+    command = [sys.executable, "-c", code, str(default_language_model(models).path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert "cannot be loaded" in done.stdout
+    assert done.stdout.count("\n") == 1

@@ -1,65 +1,25 @@
-"""Language-model engines: a prompt in, text out as it is written.
-
-An engine has a `name` and `stream(prompt, max_tokens)`, a generator that may be closed at any point and then stops the
-work behind it. Engines know nothing of notes, passages or citations.
-"""
+"""The engine that runs GGUF files itself, with GPT4All's llama.cpp."""
 
 import os
-import queue
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
+from chatbot.engines import Engine, Prompt
 from knowledge.errors import NotesError
 from knowledge.models import LANGUAGE_MODEL_SHA256, read_card, sha256
-from knowledge.settings import DEFAULT_LANGUAGE_MODEL, Settings
+from knowledge.settings import DEFAULT_LANGUAGE_MODEL
 
 if TYPE_CHECKING:
     from gpt4all._pyllmodel import LLModel
 
-ENGINES = ("gpt4all", "extract")
 
-
-@dataclass(frozen=True)
-class Prompt:
-    """`system` is the same for every question, so an engine may keep its state; `user` holds notes and question."""
-
-    system: str
-    user: str
-
-
-class Engine(Protocol):
-    name: str
-    #: bytes of UTF-8 that system and user text may have together, so that the reply still fits
-    prompt_bytes: int
-    #: tokens of the last prompt
-    prompt_tokens: int
-
-    def stream(self, prompt: Prompt, max_tokens: int) -> Generator[str]:
-        """Pieces of the reply, a token each, and an empty one whenever nothing came for a tenth of a second, so that
-        a reader can leave while the model reads the prompt. Raises NotesError where the model fails."""
-        ...
-
-
-def load_engine(settings: Settings, name: str) -> Engine | None:
-    """The engine of that name; None for "extract", which needs no language model.
-
-    Raises NotesError where the model cannot be loaded, or where there is no such engine.
-    """
-    if name == "extract":
-        return None
-    if name != "gpt4all":
-        raise NotesError(f"there is no engine {name!r}: choose {' or '.join(ENGINES)}")
-    inside = settings.models / settings.model
-    return GPT4AllEngine(inside if inside.is_file() else Path(settings.model).expanduser())
-
-
-class GPT4AllEngine:
+class GPT4AllEngine(Engine):
     """A GGUF file run by GPT4All's llama.cpp.
 
     GPT4All's own `generate` cannot be stopped while it reads the prompt and reads everything again for each
@@ -69,19 +29,19 @@ class GPT4AllEngine:
 
     name = "gpt4all"
 
-    # A token is never shorter than a byte, whatever the tokenizer: a prompt of so many bytes always fits.
     _CONTEXT_TOKENS = 4096
     _REPLY_TOKENS = 384
-    _TEMPLATE_BYTES = 128
-    prompt_bytes = _CONTEXT_TOKENS - _REPLY_TOKENS - _TEMPLATE_BYTES
+    _BATCH_TOKENS = 128  # GPT4All's most; it can be stopped between two batches
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__(seconds)
         self._check(path)
         self._chat_markup = _chat_markup(read_card(path), path)
+        self.prompt_bytes = min(
+            self.prompt_bytes, self._CONTEXT_TOKENS - self._REPLY_TOKENS - len(self._chat_markup.text.encode())
+        )
         self._model = _load(path, self._CONTEXT_TOKENS)
-        self._lock = threading.Lock()  # two generations at once abort the process
         self._prefix: tuple[str, int] | None = None
-        self.prompt_tokens = 0
 
     @staticmethod
     def _check(path: Path) -> None:
@@ -90,75 +50,51 @@ class GPT4AllEngine:
         if path.name == DEFAULT_LANGUAGE_MODEL and sha256(path) != LANGUAGE_MODEL_SHA256:
             raise NotesError(f"the language model {path} is damaged: run `askmynotes models install`")
 
-    def stream(self, prompt: Prompt, max_tokens: int) -> Generator[str]:
-        pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
-        stop = threading.Event()
-
-        def write() -> None:
-            try:
-                self._generate(prompt, max_tokens, stop, pieces.put)
-                pieces.put(None)
-            except BaseException as error:  # handed to the reader, who would wait for ever otherwise
-                pieces.put(error)
-
-        with self._lock:
-            worker = threading.Thread(target=write, name="gpt4all", daemon=True)
-            worker.start()
-            try:
-                while (piece := _next(pieces)) is not None:
-                    if isinstance(piece, BaseException):
-                        raise NotesError(f"the language model failed: {piece}") from piece
-                    yield piece
-            finally:
-                stop.set()
-                worker.join()  # the model is free only when its thread has ended
-
-    def _generate(self, prompt: Prompt, max_tokens: int, stop: threading.Event, put: Callable[[str], None]) -> None:
-        system, user = _speakable(prompt.system), _speakable(prompt.user)
-        if len(system.encode()) + len(user.encode()) > self.prompt_bytes:
-            raise NotesError(f"the prompt is longer than {self.prompt_bytes} bytes")
-        options = {"n_batch": 128, "temp": 0.0, "top_k": 1, "repeat_penalty": 1.0}
-        self._rewind(system, options)
-        self.prompt_tokens = self._model.context.n_past
+    def _write(self, prompt: Prompt, max_tokens: int, stop: threading.Event, put: Callable[[str], None]) -> None:
+        options = {"n_batch": self._BATCH_TOKENS, "temp": 0.0, "top_k": 1, "repeat_penalty": 1.0}
+        failure = ""
 
         def on_prompt_token(token: int) -> bool:
             self.prompt_tokens += 1
             return not stop.is_set()
 
         def on_token(token: int, text: str) -> bool:
-            if not stop.is_set():
+            nonlocal failure
+            if token < 0:  # how GPT4All tells that it failed
+                failure = text
+            elif not stop.is_set():
                 put(text)
-            return not stop.is_set()
+            return not failure and not stop.is_set()
 
+        self._rewind(prompt.system, options, stop)
+        if stop.is_set():
+            return
+        self.prompt_tokens = self._model.context.n_past
         self._model._prompt_callback = on_prompt_token
         self._model.prompt_model(
-            user,
+            prompt.user,
             self._chat_markup.user,
             on_token,
             n_predict=min(max_tokens, self._REPLY_TOKENS),
             special=False,  # markup of that kind in notes or questions stays plain text
             **options,
         )
+        if failure:
+            raise NotesError(f"the language model failed: {failure.strip()}")
 
-    def _rewind(self, system: str, options: dict[str, float]) -> None:
+    def _rewind(self, system: str, options: dict[str, float], stop: threading.Event) -> None:
         """Put the model where it has read the system prompt and nothing else."""
         if self._prefix and self._prefix[0] == system:
             self._model.context.n_past = self._prefix[1]
             return
         self._prefix = None
-        self._model._prompt_callback = lambda token: True
+        self._model._prompt_callback = lambda token: not stop.is_set()
         text = self._chat_markup.before_system + system + self._chat_markup.after_system
         self._model.prompt_model(
             text, "%1%2", lambda token, piece: True, n_predict=0, reset_context=True, special=True, **options
         )
-        self._prefix = (system, self._model.context.n_past)
-
-
-def _next(pieces: "queue.SimpleQueue[str | BaseException | None]") -> str | BaseException | None:
-    try:
-        return pieces.get(timeout=0.1)
-    except queue.Empty:
-        return ""
+        if not stop.is_set():  # or it may have been read in part
+            self._prefix = (system, self._model.context.n_past)
 
 
 def _load(path: Path, context_tokens: int) -> "LLModel":
@@ -203,6 +139,10 @@ class _ChatMarkup:
     after_system: str
     user: str
 
+    @property
+    def text(self) -> str:
+        return self.before_system + self.after_system + self.user
+
 
 def _chat_markup(card: dict[str, str], path: Path) -> _ChatMarkup:
     if not card["chat_template"]:
@@ -224,8 +164,3 @@ def _chat_markup(card: dict[str, str], path: Path) -> _ChatMarkup:
     except (TemplateError, ValueError) as error:
         raise NotesError(f"{path}: its chat template cannot be used ({error})") from error
     return _ChatMarkup(before, after, f"%1{reply}%2")
-
-
-def _speakable(text: str) -> str:
-    """`text` without what GPT4All cannot take: lone surrogates hang it, and it stops reading at a NUL."""
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")

@@ -1,0 +1,130 @@
+"""Language-model engines: a prompt in, text out as it is written.
+
+Engines know nothing of notes, passages or citations. What is true of all of them stands here: replies are written one
+at a time, end at a time limit and at a number of pieces, and can be left at any moment.
+"""
+
+import queue
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+
+from knowledge.errors import NotesError
+from knowledge.settings import Settings
+
+ENGINES = ("gpt4all", "openai", "extract")
+
+#: A reader gets something, if only an empty piece, this often (seconds), and so can leave.
+PULSE = 0.1
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """`system` is the same for every question, so an engine may keep its state; `user` holds notes and question."""
+
+    system: str
+    user: str
+
+
+class Engine(ABC):
+    """May be shared between threads: replies wait for one another. A reply may take so many seconds, its waiting
+    included."""
+
+    name: str
+    #: bytes of UTF-8 that system and user text may have together, so that the reply fits into 4,096 tokens as well:
+    #: a token is never shorter than a byte, whatever the tokenizer
+    prompt_bytes = 3584
+    #: tokens of the last prompt, 0 where nobody told
+    prompt_tokens = 0
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._turn = threading.Lock()
+
+    def stream(self, prompt: Prompt, max_tokens: int) -> Generator[str]:
+        """At most `max_tokens` pieces of the reply, each a token or more, and an empty one whenever nothing came for
+        a tenth of a second. Closing the generator stops the work behind it, and does not wait until it has stopped.
+
+        Raises NotesError where the model fails, and where the time is over.
+        """
+        prompt = Prompt(_speakable(prompt.system), _speakable(prompt.user))
+        if len(prompt.system.encode()) + len(prompt.user.encode()) > self.prompt_bytes:
+            raise NotesError(f"the prompt is longer than {self.prompt_bytes} bytes")
+        deadline = time.monotonic() + self._seconds
+        pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+        stop = threading.Event()
+        # a daemon: a model that does not stop keeps nobody from leaving the program
+        arguments = (prompt, max_tokens, stop, pieces.put)
+        threading.Thread(target=self._work, args=arguments, name=self.name, daemon=True).start()
+        written = 0
+        try:
+            while written < max_tokens and (piece := _next(pieces)) is not None:
+                if isinstance(piece, NotesError):
+                    raise piece
+                if isinstance(piece, BaseException):
+                    raise NotesError(f"the language model failed: {piece}") from piece
+                if time.monotonic() > deadline:
+                    raise NotesError(f"the language model took longer than {self._seconds:g} seconds (answer_seconds)")
+                written += bool(piece)
+                yield piece
+        finally:
+            stop.set()
+
+    def _work(
+        self,
+        prompt: Prompt,
+        max_tokens: int,
+        stop: threading.Event,
+        put: Callable[[str | BaseException | None], None],
+    ) -> None:
+        """Write a reply when its turn has come. The next turn comes when this work has ended, not when it should."""
+        while not self._turn.acquire(timeout=PULSE):
+            if stop.is_set():
+                return
+        try:
+            if not stop.is_set():
+                self._write(prompt, max_tokens, stop, lambda text: put(_speakable(text)))
+            put(None)
+        except BaseException as error:  # handed to the reader, who would wait for ever otherwise
+            put(error)
+        finally:
+            self._turn.release()
+
+    @abstractmethod
+    def _write(self, prompt: Prompt, max_tokens: int, stop: threading.Event, put: Callable[[str], None]) -> None:
+        """Call `put` with each piece of the reply; return early, in whatever state, once `stop` is set."""
+
+
+def load_engine(settings: Settings, name: str) -> Engine | None:
+    """The engine of that name; None for "extract", which needs no language model.
+
+    Raises NotesError where the engine cannot work with these settings, or where there is none of that name.
+    """
+    if name == "extract":
+        return None
+    if name == "openai":
+        from chatbot.engines.openai import OpenAIEngine
+
+        return OpenAIEngine(settings)
+    if name != "gpt4all":
+        raise NotesError(f"there is no engine {name!r}: choose {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
+    from chatbot.engines.gpt4all import GPT4AllEngine
+
+    inside = settings.models / settings.model
+    path = inside if inside.is_file() else Path(settings.model).expanduser()
+    return GPT4AllEngine(path, settings.answer_seconds)
+
+
+def _next(pieces: "queue.SimpleQueue[str | BaseException | None]") -> str | BaseException | None:
+    try:
+        return pieces.get(timeout=PULSE)
+    except queue.Empty:
+        return ""
+
+
+def _speakable(text: str) -> str:
+    """`text` without what engines cannot take, or print: lone surrogates hang GPT4All, which stops reading at a NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", " ")

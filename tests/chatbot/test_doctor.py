@@ -1,0 +1,43 @@
+import pytest
+
+from chatbot.doctor import examine
+from knowledge.models import default_language_model
+from knowledge.settings import Settings
+from tests.chatbot.engines.test_openai import PARIS, serving
+
+
+def language_model(settings):
+    return next(finding for finding in examine(settings) if finding.subject == "language model")
+
+
+@pytest.mark.parametrize(("model", "named"), [("", "small"), ("large", "large")])
+def test_a_server_that_answers_is_found_with_its_model(tmp_path, model, named):
+    with serving(PARIS) as server:
+        finding = language_model(Settings(tmp_path, engine="openai", openai_url=server.url, openai_model=model))
+    assert finding.state.startswith(f"{named} at {server.url}")
+    assert finding.remedy is None
+    assert server.paths == ["/v1/models"]
+
+
+def test_a_model_that_the_server_does_not_have_is_found(tmp_path):
+    with serving(PARIS) as server:
+        finding = language_model(Settings(tmp_path, engine="openai", openai_url=server.url, openai_model="huge"))
+    assert "small, large" in finding.state
+    assert "config.toml" in finding.remedy
+
+
+def test_a_server_that_is_not_running_is_found(tmp_path):
+    finding = language_model(Settings(tmp_path, engine="openai", openai_url="http://127.0.0.1:9"))
+    assert "no server answers" in finding.state
+    assert finding.remedy
+
+
+def test_a_model_given_by_its_path_is_found(tmp_path, models):
+    path = tmp_path / "mine.gguf"
+    assert language_model(Settings(tmp_path / "home", model=str(path))).remedy
+    path.symlink_to(default_language_model(models).path)
+    assert language_model(Settings(tmp_path / "home", model=str(path))).remedy is None
+
+
+def test_quoting_needs_no_language_model(tmp_path):
+    assert language_model(Settings(tmp_path, engine="extract")).remedy is None
