@@ -3,10 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from chatbot.evaluate import DEPTH, Question, sections
 from knowledge.documents import Hit
 from knowledge.store import Store
-
-DEPTH = 10
 
 
 @dataclass(frozen=True)
@@ -48,14 +47,10 @@ def _measure(name: str, rank: Callable[[str], list[Hit]], questions: Sequence[di
 
 
 def _rank_of(section: str, hits: Sequence[Hit]) -> int | None:
-    """The rank of the first hit in the wanted section (alternatives joined by `|`); parts of a section count once."""
-    wanted = {_normal(name) for name in section.split("|")}
-    headings = list(dict.fromkeys(_normal(hit.chunk.heading_path[-1]) for hit in hits))[:DEPTH]
-    return next((rank for rank, heading in enumerate(headings, start=1) if heading in wanted), None)
-
-
-def _normal(heading: str) -> str:
-    return " ".join(heading.lower().split())
+    """The rank of the wanted section (alternatives joined by `|`); parts of a section count once."""
+    wanted = Question("", section=section)
+    ranked = enumerate(sections(hits)[:DEPTH], start=1)
+    return next((rank for rank, hit in ranked if wanted.is_wanted(hit.chunk)), None)
 
 
 def by_reciprocal_rank(dense: Sequence[Hit], sparse: Sequence[Hit], k: int = 60) -> list[Hit]:
