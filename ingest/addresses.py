@@ -48,7 +48,7 @@ class Address:
 
 def parse(url: str) -> Address:
     """The address that a link stands for. Raises Refused for whatever two parsers might read in two ways."""
-    url = url.strip(_BLANKS)
+    url = url.strip(_BLANKS).replace(" ", "%20")  # as browsers do; none is left in a host
     if len(url) > _LONGEST:
         raise Refused(f"the address is longer than {_LONGEST:,} characters")
     if _FORBIDDEN.search(url):

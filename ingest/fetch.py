@@ -381,7 +381,7 @@ def _parsed(url: str) -> Address:
 
 
 def _joined(address: Address, target: str) -> Address:
-    """Where a redirect leads; its blanks are encoded, as browsers do."""
+    """Where a redirect leads."""
     try:
         return parse(urljoin(str(address), target.strip().replace(" ", "%20")))
     except (Refused, ValueError) as error:

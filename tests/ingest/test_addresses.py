@@ -21,6 +21,7 @@ from ingest.addresses import Refused, key_of, parse, where_to_fetch
         ('http://example.org/a"<b>{}%20', "example.org", 80, "/a%22%3Cb%3E%7B%7D%20"),
         ("http://example.org//a//b/", "example.org", 80, "//a//b/"),
         ("  http://example.org/a \n", "example.org", 80, "/a"),
+        ("http://example.org/a b?c d", "example.org", 80, "/a%20b?c%20d"),
         ("http://example.org/@user:x?mail=a@b", "example.org", 80, "/@user:x?mail=a@b"),
     ],
 )
@@ -63,7 +64,8 @@ def test_only_http_and_https_are_fetched(url):
         "http://good\\@127.0.0.1/",
         "http://example.org\\.evil/",
         "http://exa mple.org/",
-        "http://example.org/a b",
+        "http://example.org @127.0.0.1/",
+        "http://example.org :80/",
         "http://example.org/a\tb",
         "http://example.org/a\nHost: b",
         "http://example.org/\x00",
