@@ -364,7 +364,7 @@ class _Run:
         return {
             path
             for path in set(known).difference(map(str, files))
-            if any(Path(path).is_relative_to(root) for root in roots)
+            if any(self._covers(root, Path(path)) for root in roots)
             and self._closed.isdisjoint((Path(path), *Path(path).parents))
         }
 
@@ -388,13 +388,19 @@ class _Run:
         if not root.exists():
             self._store.remove_root(str(root))
             return
-        others = [Path(other) for other in self._store.roots() if "://" not in other]
-        if any(root.is_relative_to(other) for other in others):
-            return
+        others = [Path(other) for other in self._store.roots() if "://" not in other and Path(other) != root]
         for other in others:
-            if other.is_relative_to(root):
+            if self._covers(root, other):
                 self._store.remove_root(str(other))
-        self._store.add_root(str(root))
+        if any(self._covers(other, root) for other in others):
+            self._store.remove_root(str(root))
+        else:
+            self._store.add_root(str(root))
+
+    def _covers(self, folder: Path, path: Path) -> bool:
+        """Whether an ingest of `folder` takes up `path`: it lies inside, and nothing that it lies in was taken out."""
+        taken_out = (Path(other) for other in self._excluded if Path(other).is_relative_to(folder))
+        return path.is_relative_to(folder) and not any(path.is_relative_to(other) for other in taken_out)
 
 
 def _source(path: Path, reading: Reading) -> str:

@@ -265,6 +265,17 @@ def test_a_source_is_taken_out_and_stays_out_until_it_is_asked_for(store, settin
         remove(store, str(tmp_path / "elsewhere"))
 
 
+def test_a_file_asked_for_by_name_stays_though_its_folder_was_taken_out(store, settings, add, tmp_path):
+    add("## A\nfirst\n", "a.md")
+    add("## B\nsecond\n", "sub/b.md")
+    add("## C\nthird\n", "sub/c.md")
+    remove(store, str(tmp_path / "notes" / "sub"))
+    ingest(store, settings, [tmp_path / "notes" / "sub" / "b.md"])
+    assert texts(store) == ["first", "second"]
+    assert ingest(store, settings, []).removed == 0
+    assert texts(store) == ["first", "second"]
+
+
 def test_taking_out_an_address_leaves_those_that_begin_with_it(store):
     for address in ("https://example.org", "https://example.org/page"):
         store.add_root(address)
