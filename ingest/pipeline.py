@@ -142,14 +142,14 @@ def _remembered_paths(store: Store, say: Callable[[str], None]) -> list[Path]:
     roots = store.roots()
     present = []
     for root in (Path(root) for root in roots if "://" not in root):
-        if _is_away(root):
+        if is_away(root):
             say(f"{root}: not there now; what was indexed from it is kept")
         else:
             present.append(root)
     return present if roots else [SHIPPED_NOTES]
 
 
-def _is_away(root: Path) -> bool:
+def is_away(root: Path) -> bool:
     """Whether what was ingested before cannot be reached: its disk is not there, or a folder above it is closed."""
     try:
         root.stat()

@@ -1,11 +1,12 @@
 """Follow changes to files as they are made."""
 
 import os
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from ingest.pipeline import Linked, Summary, ingest
+from ingest.pipeline import Linked, Summary, ingest, is_away
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
 from knowledge.store import Store
@@ -13,6 +14,8 @@ from knowledge.store import Store
 #: Milliseconds of quiet after which a burst of changes counts as over, and in which it is taken up at the latest.
 _QUIET_MS = 400
 _LATEST_MS = 3000
+#: Milliseconds after which it is looked whether what is watched is still the same.
+_LOOK_MS = 1000
 
 
 def watch(
@@ -28,27 +31,27 @@ def watch(
     Without sources, everything that was ingested before is followed. `done` gets the summary of each ingest that
     found something. Pages that notes link to are fetched once, as their links appear.
     """
-    from watchfiles import watch as changes_in
-
     roots = _paths(sources) or [Path(root) for root in store.roots() if "://" not in root]
-    folders = _folders(roots)
-    if not folders:
+    if not _folders(roots):
         raise NotesError("there is no file or folder to watch: give one")
     say(f"Watching {', '.join(map(str, roots))}. Ctrl-C ends it.")
     linked = replace(linked, only_new=True)
-    changes = changes_in(
-        *folders,
-        watch_filter=lambda change, path: _concerns(Path(path), roots, settings.home),
-        debounce=_LATEST_MS,
-        step=_QUIET_MS,
-        raise_interrupt=True,
-    )
-    for _ in changes:
-        try:
-            summary = ingest(store, settings, roots, linked=linked, say=say)
-        except NotesError as error:  # such as a file that another run holds: the next change tries again
-            say(str(error))
+    before = set(roots)
+    late = False
+    for changed in _ticks(roots, settings.home):
+        if not (changed or late):
             continue
+        there = {root for root in roots if os.path.exists(root)}
+        # what has just been deleted leaves the index; what is on a disk that was taken away stays
+        paths = sorted(there | {root for root in before if not is_away(root)})
+        try:
+            summary = ingest(store, settings, paths, linked=linked, say=say) if paths else Summary()
+        except NotesError as error:  # such as an index that another run holds: it is tried again
+            if not late:
+                say(str(error))
+            late = True
+            continue
+        before, late = there, False
         if summary.added or summary.changed or summary.removed or summary.failed:
             done(summary)
 
@@ -57,10 +60,43 @@ def _paths(sources: Iterable[Path | str]) -> list[Path]:
     return [Path(os.path.abspath(Path(source).expanduser())) for source in sources if "://" not in str(source)]
 
 
-def _folders(roots: list[Path]) -> list[Path]:
-    """What is watched: for a file its folder, since editors put a new file in the place of the old one."""
-    folders = {root if root.is_dir() else root.parent for root in roots}
-    return sorted(folder for folder in folders if folder.exists())
+def _ticks(roots: list[Path], home: Path) -> Iterator[bool]:
+    """Every second, whether something may have changed; so it may when watching begins, since nobody watched before.
+
+    It begins anew where a folder has been put in the place of the one that was watched.
+    """
+    from watchfiles import watch as changes_in
+
+    while True:
+        folders = _folders(roots)
+        begun = False
+        try:
+            for changes in changes_in(
+                *folders,
+                watch_filter=lambda change, path: _concerns(Path(path), roots, home),
+                debounce=_LATEST_MS,
+                step=_QUIET_MS,
+                rust_timeout=_LOOK_MS,
+                yield_on_timeout=True,
+                raise_interrupt=True,
+                ignore_permission_denied=True,
+                recursive=any(root.is_dir() for root in roots),
+            ):
+                yield bool(changes) or not begun
+                begun = True
+                if _folders(roots) != folders or any(Path(path) in folders for _, path in changes):
+                    break
+        except FileNotFoundError:  # gone since it was looked for
+            time.sleep(_LOOK_MS / 1000)
+        except OSError as error:
+            raise NotesError(f"changes cannot be followed ({error}): run `askmynotes ingest` after them") from error
+
+
+def _folders(roots: list[Path]) -> dict[Path, int]:
+    """What is watched, with what tells a folder from another in its place: for a file its folder, since editors put a
+    new file in the place of the old one."""
+    folders = {root if root.is_dir() else root.parent for root in roots if os.path.exists(root)}
+    return {folder: folder.stat().st_ino for folder in sorted(folders)}
 
 
 def _concerns(path: Path, roots: list[Path], home: Path) -> bool:

@@ -1,9 +1,11 @@
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+from ingest.watch import _ticks
 from knowledge.store import Store
 from tests.conftest import ROOT
 
@@ -54,6 +56,11 @@ def test_changes_are_followed_until_ctrl_c(settings, tmp_path):
         (folder / "a.md").rename(folder / "sub.md")
         (folder / "b.md").unlink()
         assert wait_for(lambda: texts() == ["FIRST"]), "a renamed and a deleted file"
+        shutil.rmtree(folder)
+        assert wait_for(lambda: texts() == []), "the folder itself"
+        folder.mkdir()
+        (folder / "c.md").write_text("## Three\nthird\n")
+        assert wait_for(lambda: texts() == ["third"]), "another folder in its place"
     finally:
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=30)
@@ -61,3 +68,11 @@ def test_changes_are_followed_until_ctrl_c(settings, tmp_path):
     assert "Traceback" not in errors
     assert output.count('"added"') >= 4
     store.close()
+
+
+def test_what_changed_before_anybody_watched_is_looked_for(tmp_path):
+    ticks = _ticks([tmp_path], tmp_path / "home")
+    assert [next(ticks), next(ticks)] == [True, False]
+    (tmp_path / "a.md").write_text("text")
+    assert next(ticks)
+    ticks.close()
