@@ -60,9 +60,14 @@ class Worker:
         self._pipe, other = Pipe()
         # not by multiprocessing, which would run the program of whoever asks a second time
         code = f"import sys; sys.path[:] = {sys.path!r}; from ingest.worker import serve; serve({other.fileno()})"
-        # in a session of its own, since Ctrl-C is for the process that asks
+        # in a session of its own, since Ctrl-C is for the process that asks; what parsers print is for nobody
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code], pass_fds=[other.fileno()], stdin=subprocess.DEVNULL, start_new_session=True
+            [sys.executable, "-c", code],
+            pass_fds=[other.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         other.close()
 

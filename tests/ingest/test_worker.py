@@ -50,3 +50,10 @@ def test_what_is_wrong_with_a_file_is_told():
         with pytest.raises(Unreadable, match="binary"):
             worker.read(b"a\0b", "odd.csv", "table")
         assert worker.read(TABLE, "people.csv", "table")
+
+
+def test_what_a_parser_prints_is_not_seen(capfd):
+    record = b"WARC/1.0\r\nWARC-Type: metadata\r\nContent-Length: 3\r\n\r\nlonger than that\r\n\r\n"
+    with Worker() as worker, pytest.raises(Unreadable):
+        worker.read(record, "cut.warc", "warc")
+    assert capfd.readouterr() == ("", "")
