@@ -1,6 +1,7 @@
 """Read a file's bytes as text."""
 
 import codecs
+import re
 
 from ingest.reading import Unreadable
 
@@ -11,6 +12,9 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+# what Python makes of a byte that is no UTF-8 where it stands
+_BROKEN_BYTE = re.compile("[\udc80-\udcff]")
+_NOT_ASCII = re.compile("[^\\x00-\\x7f]")
 
 
 def decode(data: bytes) -> str:
@@ -31,7 +35,19 @@ def _decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return data.decode(_guess_encoding(data), "replace")
+        return _nearly_utf8(data) or data.decode(_guess_encoding(data), "replace")
+
+
+def _nearly_utf8(data: bytes) -> str | None:
+    """UTF-8 into which something else was pasted, or that was cut off in a character: the rest need not suffer.
+
+    None where more is broken than whole.
+    """
+    text = data.decode("utf-8", "surrogateescape")
+    broken = len(_BROKEN_BYTE.findall(text))
+    if len(_NOT_ASCII.findall(text)) <= 2 * broken:
+        return None
+    return _BROKEN_BYTE.sub(lambda byte: bytes([ord(byte[0]) - 0xDC00]).decode("cp1252", "replace"), text)
 
 
 def _guess_encoding(data: bytes) -> str:

@@ -1,7 +1,7 @@
 import pytest
 
 from ingest.clean import clean
-from ingest.decode import decode
+from ingest.decode import _nearly_utf8, decode
 from ingest.reading import Unreadable
 
 TEXT = "Grüße aus Köln: schöne Äpfel und Öl für müde Füße.\n" * 5
@@ -15,6 +15,18 @@ def test_text_is_read_in_whatever_encoding_it_was_saved(encoding):
 def test_cyrillic_of_an_old_editor_is_read():
     text = "Привет, это старая заметка о том, как варить борщ и печь хлеб дома.\n" * 5
     assert decode(text.encode("cp1251")) == text
+
+
+def test_a_broken_byte_does_not_spoil_the_rest():
+    assert decode("Grüße: ".encode() + b"caf\xe9\n" + TEXT.encode()) == "Grüße: café\n" + TEXT
+    japanese = "日本語のテキストです。" * 30
+    assert decode(japanese.encode() + "次".encode()[:2]).startswith(japanese)
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "euc_jp", "gb18030", "big5", "euc_kr", "koi8_r", "cp1251", "cp1253"])
+def test_other_encodings_are_not_taken_for_broken_utf8(encoding):
+    text = "書類を保存する。日本の文書。Письмо домой. Γράμμα. 한국어 문서" * 20
+    assert _nearly_utf8(text.encode(encoding, "ignore")) is None
 
 
 def test_line_ends_become_one_kind():
