@@ -1,11 +1,12 @@
 """Read files in a process of its own: what a hostile or broken file does to a parser, it does only there."""
 
+import shutil
 import subprocess
 import sys
 from multiprocessing.connection import Connection, Pipe
 
 from ingest.pages import Page
-from ingest.read import SAFE_FORMATS, read, read_page
+from ingest.read import SAFE_FORMATS, read, read_page, sniff
 from ingest.reading import Reading, Unreadable
 
 #: Seconds after which a file counts as one that its reader cannot finish; a scanned book takes its time.
@@ -33,11 +34,14 @@ class Worker:
         """As `ingest.read.read`. Raises Unreadable also where the reader crashes or does not come to an end."""
         if format in SAFE_FORMATS:
             return _readings(_answer((data, name, format)))
-        return self._ask((data, name, format), _PATIENCE_WITH_SCANS if format == "pdf" else self._patience)
+        return self._ask((data, name, format), self._patience_for(format))
 
     def read_page(self, page: Page) -> Reading:
         """As `ingest.read.read_page`."""
-        return self._ask((page,), self._patience)[0]
+        return self._ask((page,), self._patience_for(sniff(page.body)))[0]
+
+    def _patience_for(self, format: str) -> float:
+        return _PATIENCE_WITH_SCANS if format == "pdf" and shutil.which("tesseract") else self._patience
 
     def _ask(self, question: tuple, patience: float) -> list[Reading]:
         if self._process is None:

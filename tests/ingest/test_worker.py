@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from ingest.pages import Page
 from ingest.reading import Unreadable
 from ingest.worker import Worker
 
@@ -43,6 +44,22 @@ def test_a_fault_in_a_reader_that_needs_no_process_costs_one_file(monkeypatch):
     monkeypatch.setattr("ingest.worker.read", fail)
     with Worker() as worker, pytest.raises(Unreadable, match="cannot be read"):
         worker.read(b"text", "note.md", "markdown")
+
+
+@pytest.mark.parametrize("tesseract", [None, "/usr/bin/tesseract"])
+def test_only_scans_that_can_be_read_take_longer_wherever_they_come_from(monkeypatch, tesseract):
+    waited = []
+    monkeypatch.setattr("shutil.which", lambda name: tesseract)
+    monkeypatch.setattr(Worker, "_ask", lambda self, question, patience: waited.append(patience) or [None])
+    with Worker(patience=1) as worker:
+        worker.read(b"%PDF-1.7", "scan.pdf", "pdf")
+        worker.read_page(Page("https://example.org/scan", "https://example.org/scan", b"%PDF-1.7"))
+        worker.read(TABLE, "people.csv", "table")
+        worker.read_page(Page("https://example.org/", "https://example.org/", b"<html>"))
+    scan, linked_scan, table, page = waited
+    assert scan == linked_scan
+    assert (scan > 1) == bool(tesseract)
+    assert table == page == 1
 
 
 def test_what_is_wrong_with_a_file_is_told():
