@@ -26,7 +26,7 @@ import httpcore
 
 from ingest.addresses import Address, Refused, parse
 from ingest.guard import Cancelled, Connect, FetchFailed, Guard, Resolve
-from ingest.pages import FOUND
+from ingest.pages import FOUND, Page
 
 if TYPE_CHECKING:
     from protego import Protego
@@ -51,32 +51,6 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Response:
-    """A page as it was fetched. `url` was asked for, `final_url` is where redirects led."""
-
-    url: str
-    final_url: str
-    status: int
-    headers: list[tuple[str, str]]
-    content_type: str  # lower case, without parameters; empty where the server tells none
-    charset: str | None
-    fetched_at: str  # UTC, ISO 8601
-    body: bytes = b""
-
-    def header(self, name: str) -> str | None:
-        """The first header of this name."""
-        return next((value for key, value in self.headers if key.lower() == name.lower()), None)
-
-    @property
-    def etag(self) -> str | None:
-        return self.header("ETag")
-
-    @property
-    def last_modified(self) -> str | None:
-        return self.header("Last-Modified")
-
-
-@dataclass(frozen=True)
 class NotModified:
     """The page is what it was when its validators were kept."""
 
@@ -86,7 +60,7 @@ class NotModified:
 
 #: Takes the body of a page and gives the address that it sends its readers on to, if any.
 Refresh = Callable[[bytes], str | None]
-_ReadBody = Callable[[Response, Iterator[bytes]], bytes]
+_ReadBody = Callable[[Page, Iterator[bytes]], bytes]
 
 _MOST_REDIRECTS = 10
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -128,8 +102,8 @@ class Fetcher:
         self._turns.wake()
 
     def fetch(
-        self, url: str, etag: str | None = None, last_modified: str | None = None, refresh: Refresh | None = None
-    ) -> Response | NotModified:
+        self, url: str, etag: str = "", last_modified: str = "", refresh: Refresh | None = None
+    ) -> Page | NotModified:
         """The page at `url`, redirects followed; NotModified where the validators say so.
 
         Raises FetchFailed and Cancelled.
@@ -156,7 +130,7 @@ class Fetcher:
         read: _ReadBody,
         before: Callable[[Address], None],
         refresh: Refresh | None = None,
-    ) -> Response:
+    ) -> Page:
         """The answer where the redirects end; `before` is called for each address on the way."""
         for _ in range(_MOST_REDIRECTS + 1):
             before(address)
@@ -170,7 +144,7 @@ class Fetcher:
             address = onward
         raise FetchFailed("refused", f"more than {_MOST_REDIRECTS} redirects")
 
-    def _ask(self, address: Address, headers: list[tuple[str, str]], read: _ReadBody) -> Response:
+    def _ask(self, address: Address, headers: list[tuple[str, str]], read: _ReadBody) -> Page:
         """One answer, asked for again where the server is busy or the exchange breaks off."""
         spacing = 0.0 if self._guard.allows(address) else self._limits.spacing
         for pause in (*self._limits.pauses, None):
@@ -187,9 +161,9 @@ class Fetcher:
             self._turns.hold(address.host, pause)
         return response
 
-    def _wait_asked_for(self, response: Response, usual: float) -> float:
+    def _wait_asked_for(self, response: Page, usual: float) -> float:
         """Seconds until a busy server wants to be asked again."""
-        seconds = _retry_after(response.header("Retry-After") or "") if response.status in (429, 503) else None
+        seconds = _retry_after(response.header("Retry-After")) if response.status in (429, 503) else None
         if seconds is None:
             return usual
         if seconds > self._limits.longest_wait:
@@ -234,7 +208,7 @@ class Fetcher:
 
     # -- one exchange -----------------------------------------------------------------------------------------------
 
-    def _exchange(self, address: Address, headers: list[tuple[str, str]], read: _ReadBody) -> Response:
+    def _exchange(self, address: Address, headers: list[tuple[str, str]], read: _ReadBody) -> Page:
         """Ask once. Raises FetchFailed, or _BrokenOff where another try may help."""
         deadline = time.monotonic() + self._limits.total
         response = None
@@ -274,7 +248,7 @@ class Fetcher:
             return f"the page did not arrive within {self._limits.total:g} seconds"
         return f"the server sent nothing for {self._limits.read:g} seconds"
 
-    def _read_page(self, head: Response, pieces: Iterator[bytes]) -> bytes:
+    def _read_page(self, head: Page, pieces: Iterator[bytes]) -> bytes:
         """The body of a page. Raises FetchFailed as soon as it turns out too large, or not to be text."""
         _refuse_type_without_text(head.content_type)
         too_large = FetchFailed("too large", f"the page is larger than {self._limits.body / 2**20:g} MB")
@@ -398,10 +372,10 @@ def _url(address: Address) -> httpcore.URL:
     )
 
 
-def _head(address: Address, answer: httpcore.Response) -> Response:
-    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers]
-    response = Response(str(address), str(address), answer.status, headers, "", None, _now())
-    declared = response.header("Content-Type") or ""
+def _head(address: Address, answer: httpcore.Response) -> Page:
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in answer.headers)
+    response = Page(str(address), str(address), status=answer.status, headers=headers, fetched_at=_now())
+    declared = response.header("Content-Type")
     charset = re.search(r";\s*charset\s*=\s*[\"']?([^\s\"';,]+)", declared, re.IGNORECASE)
     return replace(
         response,
@@ -414,9 +388,9 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _sent_on_to(response: Response, refresh: Refresh | None) -> str | None:
+def _sent_on_to(response: Page, refresh: Refresh | None) -> str | None:
     if response.status in _REDIRECTS:
-        target = (response.header("Location") or "").encode("latin-1")
+        target = response.header("Location").encode("latin-1")
         return _text_of(target) or None
     if refresh and response.status in FOUND and response.content_type in (*_HTML, ""):
         return refresh(response.body)
@@ -440,7 +414,7 @@ def _failure_of(status: int) -> FetchFailed:
     return FetchFailed("paywalled" if status == 402 else "refused", answered)
 
 
-def _why(error: Exception, response: Response | None, address: Address) -> Exception:
+def _why(error: Exception, response: Page | None, address: Address) -> Exception:
     """What a failed exchange means: most often that it is worth another try."""
     cause = error.__cause__
     if getattr(cause, "error_status_hint", 0) == http.HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
@@ -470,7 +444,7 @@ def _retry_after(value: str) -> float | None:
 # -- robots.txt ----------------------------------------------------------------------------------------------------
 
 
-def _start(head: Response, pieces: Iterator[bytes]) -> bytes:
+def _start(head: Page, pieces: Iterator[bytes]) -> bytes:
     """As much of a robots.txt as has to be read."""
     start = bytearray()
     for piece in pieces:
@@ -533,7 +507,7 @@ def _refuse_start_without_text(start: bytes) -> None:
 _PIECE = 2**16
 
 
-def _decompressed(pieces: Iterable[bytes], head: Response) -> Iterator[bytes]:
+def _decompressed(pieces: Iterable[bytes], head: Page) -> Iterator[bytes]:
     """The body as it was before it was compressed, in small pieces however far a bomb would unpack."""
     listed = ",".join(value for name, value in head.headers if name.lower() == "content-encoding").lower().split(",")
     encodings = [name.strip() for name in listed if name.strip() not in ("", "identity")]

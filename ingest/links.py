@@ -256,10 +256,10 @@ def _fetch_one(fetcher: "Fetcher", url: str, kept: LinkedPage | None) -> Page | 
     failure = None
     for address in where_to_fetch(url):
         try:
-            response = fetcher.fetch(
+            page = fetcher.fetch(
                 address,
-                etag=kept and kept.etag,
-                last_modified=kept and kept.last_modified,
+                etag=kept.etag if kept else "",
+                last_modified=kept.last_modified if kept else "",
                 refresh=meta_refresh,
             )
         except FetchFailed as error:
@@ -271,20 +271,7 @@ def _fetch_one(fetcher: "Fetcher", url: str, kept: LinkedPage | None) -> Page | 
             reason = (str(error).strip() or type(error).__name__).splitlines()[0]
             failure = _Failure("refused", f"the page could not be fetched ({reason[:200]})")
             continue
-        if isinstance(response, NotModified):
-            return None
-        return Page(
-            url=url,
-            final_url=response.final_url,
-            body=response.body,
-            status=response.status,
-            headers=tuple(response.headers),
-            content_type=response.content_type,
-            charset=response.charset,
-            fetched_at=response.fetched_at,
-            etag=response.etag or "",
-            last_modified=response.last_modified or "",
-        )
+        return None if isinstance(page, NotModified) else replace(page, url=url)
     return failure
 
 

@@ -24,18 +24,32 @@ _OF_THE_TRANSFER = frozenset({"content-encoding", "transfer-encoding", "content-
 
 @dataclass(frozen=True)
 class Page:
-    """A page as fetched: `url` as asked for, `final_url` after redirects, `content_type` without parameters."""
+    """A page as it was fetched, its body decompressed.
+
+    `url` was asked for, `final_url` is where redirects led; `content_type` is in lower case and without parameters,
+    empty where the server tells none; `fetched_at` is UTC, ISO 8601.
+    """
 
     url: str
     final_url: str
-    body: bytes
+    body: bytes = b""
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = ""
     charset: str | None = None
     fetched_at: str = ""
-    etag: str = ""
-    last_modified: str = ""
+
+    def header(self, name: str) -> str:
+        """The first header of this name; empty where there is none."""
+        return next((value for key, value in self.headers if key.lower() == name.lower()), "")
+
+    @property
+    def etag(self) -> str:
+        return self.header("ETag")
+
+    @property
+    def last_modified(self) -> str:
+        return self.header("Last-Modified")
 
     @property
     def digest(self) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from ingest.readers.html import to_markdown
-from ingest.readers.page import Page, open_page
+from ingest.readers.page import ParsedPage, open_page
 from ingest.reading import Reading, Unreadable
 
 Reason = tuple[str, str]
@@ -57,13 +57,13 @@ _LONGEST_STUB = 20_000  # characters
 
 @dataclass
 class _Shown:
-    page: Page
+    page: ParsedPage
     titles: list[str]
     notices: list[str]  # short blocks anywhere on the page
     article: list[str]  # lines
 
     @classmethod
-    def of(cls, page: Page, text: str) -> "_Shown":
+    def of(cls, page: ParsedPage, text: str) -> "_Shown":
         title = page.title
         headings = page.tree.xpath("//h1 | //h2[not(//h1)]")[:2]
         buttons = page.tree.xpath("//button | //input[@type='submit']/@value")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Page:
+class ParsedPage:
     """`address` is empty for a file that came from nowhere; `facts` are the objects of the page's JSON-LD."""
 
     tree: "HtmlElement"
@@ -50,11 +50,11 @@ class Page:
         return [content for name in names for content in self._metas.get(name, ())]
 
 
-def open_page(data: bytes, url: str = "", charset: str | None = None) -> Page:
+def open_page(data: bytes, url: str = "", charset: str | None = None) -> ParsedPage:
     """Raises Unreadable for something that is no page."""
     text = _text(data, charset)
     tree = parse(text)
-    page = Page(tree, url, _json_ld(tree))
+    page = ParsedPage(tree, url, _json_ld(tree))
     page.address = url or _own_address(text, page)
     return page
 
@@ -119,7 +119,7 @@ _SAVED_FROM = re.compile(
 )
 
 
-def _own_address(text: str, page: Page) -> str:
+def _own_address(text: str, page: ParsedPage) -> str:
     """The address that a saved page says it came from."""
     saved = [
         browser or single_file or f"http://{mirror}"
@@ -140,7 +140,7 @@ def _host(url: str) -> str:
         return ""
 
 
-def resolve_links(page: Page) -> None:
+def resolve_links(page: ParsedPage) -> None:
     """Make links absolute; those within the page begin with # then."""
     base = _joined(page.address, next(iter(page.tree.xpath("//base/@href")), ""))
     itself = page.address.partition("#")[0]
@@ -182,11 +182,11 @@ def _json_ld(tree: "HtmlElement") -> list[dict]:
     return found
 
 
-def _articles(page: Page) -> list[dict]:
+def _articles(page: ParsedPage) -> list[dict]:
     return [fact for fact in page.facts if re.search("Article|Posting|Report", str(fact.get("@type")))]
 
 
-def title_of(page: Page) -> str:
+def title_of(page: ParsedPage) -> str:
     """The page's title without the name of its site; as the heading has it, where it is one of the headings."""
     named = [
         *page.metas("citation_title", "og:title", "twitter:title"),
@@ -208,7 +208,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())[:300]
 
 
-def author_of(page: Page) -> str:
+def author_of(page: ParsedPage) -> str:
     names = [name for fact in _articles(page) for name in _names(fact.get("author"))]
     names = names or page.metas("citation_author", "author", "article:author", "dc.creator")
     names = names or ["".join(e.itertext()) for e in page.tree.xpath("//a[@rel='author'] | //*[@itemprop='author']")]
@@ -231,7 +231,7 @@ _TIMES = """//time[@pubdate or @itemprop='datePublished' or contains(@class, 'pu
     or ancestor::article or ancestor::header]/@datetime"""
 
 
-def published_of(page: Page) -> str:
+def published_of(page: ParsedPage) -> str:
     """The day on which the page says it was published, as YYYY-MM-DD."""
     in_address = re.search(r"/((?:19|20)\d\d/\d{1,2}/\d{1,2})(?:/|$)", page.address)
     candidates = [

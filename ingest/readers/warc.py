@@ -55,8 +55,6 @@ def _page(record: "ArcWarcRecord") -> Page | None:
         content_type=content_type,
         charset=_charset(parameters),
         fetched_at=record.rec_headers.get_header("WARC-Date") or "",
-        etag=(http and http.get_header("ETag")) or "",
-        last_modified=(http and http.get_header("Last-Modified")) or "",
     )
 
 

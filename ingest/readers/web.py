@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ingest.readers.article import drop_controls, find_article
 from ingest.readers.html import escaped, to_markdown
 from ingest.readers.markdown import read_markdown
-from ingest.readers.page import Page, author_of, open_page, published_of, resolve_links, title_of
+from ingest.readers.page import ParsedPage, author_of, open_page, published_of, resolve_links, title_of
 from ingest.reading import Reading
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ def read_html(data: bytes, url: str = "", charset: str | None = None) -> Reading
     return reading
 
 
-def _note(page: Page) -> str:
+def _note(page: ParsedPage) -> str:
     drop_controls(page.tree)
     return to_markdown(page.tree)
 
 
-def _article(page: Page, title: str) -> str:
+def _article(page: ParsedPage, title: str) -> str:
     root = find_article(page.tree, page.host)
     # headings tell where a passage stands; the one over all may be outside the article
     headings = [_plain(heading) for heading in root.iter("h1", "h2", "h3")]

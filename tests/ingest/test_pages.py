@@ -8,7 +8,6 @@ PAGE = Page(
     content_type="text/html",
     charset="utf-8",
     fetched_at="2026-01-02T03:04:05Z",
-    etag='"v1"',
 )
 
 
