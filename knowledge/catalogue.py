@@ -16,7 +16,7 @@ from typing import Any
 
 from knowledge import schema
 from knowledge.documents import Chunk, Document, Link, LinkedPage, Listed, Place, Reference, SourceFile
-from knowledge.errors import NotesError
+from knowledge.errors import NotesError, remedy
 from knowledge.text import content_words
 
 #: BM25 weights of the full-text columns: a heading says what its section is about.
@@ -86,9 +86,8 @@ class Catalogue:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise NotesError(
-                f"{path}: the catalogue cannot be opened ({error}): move the file away and run {advice}"
-            ) from error
+            what = remedy(path, f"move the file away and run {advice}")
+            raise NotesError(f"{path}: the catalogue cannot be opened ({error}): {what}") from error
 
     def _create(self, database: str, script: str, version: int) -> None:
         if self._version(database) == version:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from knowledge.errors import NotesError
+from knowledge.errors import NotesError, remedy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,9 +36,9 @@ class Vectors:
                 _COLLECTION, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
             )
         except Exception as error:  # Chroma's Rust core raises many kinds, most of them bare
+            what = remedy(self._folder, "move the folder away and run `askmynotes ingest`")
             raise NotesError(
-                f"{self._folder}: the vector store cannot be opened ({_first_line(error)}): "
-                "move the folder away and run `askmynotes ingest`"
+                f"{self._folder}: the vector store cannot be opened ({_first_line(error)}): {what}"
             ) from error
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 import multiprocessing
 import sqlite3
+from types import SimpleNamespace
 
 import pytest
 
@@ -7,6 +8,7 @@ from ingest.pipeline import ingest, remove
 from knowledge.catalogue import Catalogue
 from knowledge.errors import NotesError
 from knowledge.store import CANDIDATES, Store
+from knowledge.vectors import Vectors
 from tests.conftest import make_settings
 
 
@@ -112,6 +114,17 @@ def test_until_the_index_is_made_anew_it_is_searched_with_the_model_that_made_it
     other = Store(make_settings(settings.home, models, embedding_model="another-model"))
     assert other.search("note", 1)[0].chunk.text == "A note."
     other.close()
+
+
+def test_a_full_disk_is_no_reason_to_throw_the_index_away(tmp_path, settings, monkeypatch):
+    path = tmp_path / "catalogue.sqlite"
+    path.write_bytes(b"this is no database at all" * 50)
+    (settings.home / "chroma" / "1").mkdir(parents=True)
+    (settings.home / "chroma" / "1" / "chroma.sqlite3").write_bytes(b"nor is this" * 500)
+    monkeypatch.setattr("shutil.disk_usage", lambda folder: SimpleNamespace(free=0))
+    for opened in (lambda: Catalogue(tmp_path), lambda: Vectors(settings.home / "chroma" / "1")):
+        with pytest.raises(NotesError, match="make room on the disk and try again"):
+            opened()
 
 
 def test_a_damaged_catalogue_is_told_in_one_line(tmp_path):
