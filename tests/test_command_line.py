@@ -7,6 +7,7 @@ import re
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -327,21 +328,24 @@ class Terminal:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_chat_at_a_terminal_stops_an_answer_with_ctrl_c_and_leaves_with_ctrl_d(settings, indexed):
-    terminal = Terminal("chat", "--home", settings.home)
-    terminal.until("Ctrl-D leaves")
-    terminal.until("> ")
-    terminal.type("who services the boiler?\r")
-    terminal.until("Hansen")
-    terminal.until("> ")
-    terminal.type("what is written about the boiler and its service and contract?\r")
-    time.sleep(0.15)
-    terminal.type("\x03")
-    terminal.until(r"stopped|\[1\]", 5)
-    terminal.until("> ", 5)
-    terminal.type("hello\r")
-    terminal.until("> ")
-    terminal.type("\x04")
-    assert terminal.exit_code() == 0
+    with socket.create_server(("127.0.0.1", 0)) as server:  # a language model that takes its time
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        config = f'engine = "openai"\nopenai_url = "{address}"\nopenai_model = "any"\n'
+        (settings.home / "config.toml").write_text(config)
+        terminal = Terminal("chat", "--home", settings.home)
+        terminal.until("Ctrl-D leaves")
+        terminal.until("> ")
+        terminal.type("who services the boiler?\r")
+        server.settimeout(60)
+        connection, _ = server.accept()
+        terminal.type("\x03")
+        terminal.until("stopped", 10)
+        terminal.until("> ", 10)
+        terminal.type("hello\r")
+        terminal.until("> ")
+        terminal.type("\x04")
+        assert terminal.exit_code() == 0
+        connection.close()
 
 
 def test_a_killed_reader_is_no_traceback(settings, indexed):

@@ -49,9 +49,11 @@ def test_vectors_are_of_unit_length_and_do_not_depend_on_their_neighbours(encode
 
 def test_the_small_encoder_stays_close_where_it_was_chosen(encoder, models):
     name = encoder_name("all-MiniLM-L6-v2", models)
+    assert json.loads((models / "all-MiniLM-L6-v2" / "encoder.json").read_text())["reason"]
+    if name == "all-MiniLM-L6-v2":
+        pytest.skip("float32 was chosen on this machine")
     small = load_encoder(name, models)
     assert (encoder.encode(TEXTS) * small.encode(TEXTS)).sum(axis=1).min() >= 0.95
-    assert json.loads((models / "all-MiniLM-L6-v2" / "encoder.json").read_text())["reason"]
 
 
 def test_the_small_encoder_is_not_used_where_it_is_not_faithful(tmp_path, models, monkeypatch):
