@@ -89,14 +89,10 @@ def ailments(store: Store) -> list[Ailment]:
     stale = (datetime.now(UTC) - _STALE_AFTER).isoformat()
     found = (
         ("files that could not be read", (f"{file.path}: {file.problem}" for file in files if file.failed)),
-        ("empty files", (file.path for file in files if not file.failed and file.problem == "is empty")),
+        ("empty files", (file.path for file in files if not file.failed and not file.size)),
         (
             "files without text, or read in part",
-            (
-                f"{file.path}: {file.problem}"
-                for file in files
-                if not file.failed and file.problem not in ("", "is empty")
-            ),
+            (f"{file.path}: {file.problem}" for file in files if not file.failed and file.size and file.problem),
         ),
         (
             "links that gave no article",
