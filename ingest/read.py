@@ -183,27 +183,35 @@ def _read_one(data: bytes, name: str, format: str) -> Reading:  # noqa: C901  on
 # -- archives ------------------------------------------------------------------------------------------------------
 
 
-def _read_zip(data: bytes) -> list[Reading]:
-    """Every note in a zip file. Nothing is unpacked to disk; archives inside are not opened."""
+def _read_zip(data: bytes, inner: bool = False) -> list[Reading]:
+    """Every note in a zip file, with those of the archives in it, as Notion exports them; deeper ones are not opened.
+
+    Nothing is unpacked to disk.
+    """
     from ingest.readers.zipped import names_of_files, open_zip, read_member
 
     readings = []
     problems = []
     with open_zip(data) as archive:
-        for name in filter(_is_single, names_of_files(archive)):
+        for name in filter(format_of, names_of_files(archive)):
             try:
-                reading = _read_one(read_member(archive, name), name, format_of(name) or "")
+                found = _read_inside(read_member(archive, name), name, inner)
             except Unreadable as error:
                 problems.append(f"{name}: {error}")
                 continue
-            reading.name = name
-            readings.append(reading)
+            for reading in found:
+                reading.name = f"{name}/{reading.name}" if reading.name else name
+            readings += found
     return _with_problems(readings, problems, "holds no notes that can be read")
 
 
-def _is_single(name: str) -> bool:
-    """Whether a name inside an archive is that of a document, and not of a further archive."""
-    return format_of(name) not in (None, "zip", "warc")
+def _read_inside(data: bytes, name: str, inner: bool) -> list[Reading]:
+    """What a file in an archive holds; `inner` is an archive in another."""
+    if format_of(name) != "zip":
+        return _read(data, name, format_of(name) or "")
+    if inner:
+        raise Unreadable("is an archive in an archive in an archive: not opened")
+    return _read_zip(data, inner=True)
 
 
 def _read_warc(data: bytes) -> list[Reading]:

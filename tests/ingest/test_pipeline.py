@@ -1,4 +1,5 @@
 import dataclasses
+import io
 import json
 import os
 import shlex
@@ -340,6 +341,26 @@ def test_a_zip_of_notes_is_read_in_place(store, settings, tmp_path):
     (tmp_path / "notes.zip").unlink()
     assert ingest(store, settings, []).removed == 1
     assert store.counts() == (0, 0)
+
+
+def test_a_zip_in_a_zip_is_read_and_no_deeper(store, settings, tmp_path):
+    """As Notion exports a workspace."""
+
+    def zipped(**members):
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name.replace("_", "."), content)
+        return data.getvalue()
+
+    deepest = zipped(deep_md="## Deep\n")
+    part = zipped(note_md="## Part\nexported note\n", again_zip=deepest)
+    (tmp_path / "export.zip").write_bytes(zipped(part_zip=part))
+    [line] = ingest(store, settings, [tmp_path / "export.zip"]).partly
+    assert "archive in an archive" in line
+    [listed] = store.documents()
+    assert listed.document.source == f"{tmp_path}/export.zip/part.zip/note.md"
+    assert texts(store) == ["exported note"]
 
 
 def test_a_full_disk_is_told_and_loses_nothing(settings, tmp_path):
