@@ -1,5 +1,4 @@
 import os
-import sys
 
 import pytest
 
@@ -64,17 +63,6 @@ def test_a_file_over_the_limit_is_skipped_with_the_setting_that_admits_it(tmp_pa
     found = find(tmp_path, MEGABYTE)
     assert found.files == []
     assert "max_file_mb" in found.skipped[0][1]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux alone")
-def test_a_name_that_is_no_unicode_is_skipped_not_fatal(tmp_path):
-    (tmp_path / "a.md").write_text("text")
-    with open(os.fsencode(tmp_path) + b"/caf\xe9.md", "w") as file:
-        file.write("text")
-    os.mkdir(os.fsencode(tmp_path) + b"/d\xe9")
-    found = find(tmp_path, MEGABYTE)
-    assert names(tmp_path, found) == ["a.md"]
-    assert [reason for _, reason in found.skipped] == ["its name is not valid Unicode"] * 2
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")

@@ -323,8 +323,6 @@ def test_a_zip_of_notes_is_read_in_place(store, settings, tmp_path):
     with zipfile.ZipFile(tmp_path / "notes.zip", "w") as archive:
         archive.writestr("Export/One 0123456789abcdef0123456789abcdef.md", "first note\n")
         archive.writestr("Export/table.csv", "name,age\nAda,36\n")
-        archive.writestr("../../outside.md", "## Outside\n")
-        archive.writestr("/etc/absolute.md", "## Absolute\n")
         archive.writestr("__MACOSX/._One.md", "## Resource fork\n")
         archive.writestr("Export/.obsidian/x.md", "## Hidden\n")
         archive.writestr("broken.md", b"\0\1")
