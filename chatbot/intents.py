@@ -1,28 +1,42 @@
 """The intent bot: small talk, and an honest "this is none of mine" for everything else.
 
-Bag of words and word pairs over NLTK stems, and a linear classifier. Out of scope is a class of its own, learnt from
-the examples labelled None; on top of it stands a confidence threshold, chosen by cross-validation.
+Tf-idf of stems, pairs of stems and letters, reduced by a truncated SVD (latent semantic analysis), beside the sentence
+embedding where an encoder is at hand; a logistic regression over them. A second, tiny one decides whether a text is in
+scope at all, from how much the first one makes of the text and how near the nearest example is. It is fitted, and its
+threshold chosen, on predictions for examples that the classifier had not seen.
 """
 
-import random
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from knowledge.errors import NotesError
 
 if TYPE_CHECKING:
+    import numpy as np
     from nltk.stem import PorterStemmer
     from nltk.tokenize import NLTKWordTokenizer
+
+    from knowledge.encoder import Encoder
 
 INTENTS_FILE = Path(__file__).resolve().parent.parent / "knowledge" / "intents.yaml"
 
 _OUT_OF_SCOPE = ""
 _UNKNOWN = "<unknown>"
 _FOLDS = 4
+#: The share of in-scope examples that may be given up to turn away more of what is out of scope.
+_GIVEN_UP = 0.005
+#: Where both kinds of error weigh the same; no threshold is moved beyond it for the sake of fewer errors.
+_EVEN = 0.5
+#: With fewer examples out of scope than this, whole labels are hidden from the classifier as stand-ins for them.
+_FEW = 20
+_LABELS_TO_HIDE = 8
+_DIMENSIONS = 400
+#: Of a longer text only the beginning is looked at, in characters.
+_LONGEST = 2000
 
 
 class Prediction(NamedTuple):
@@ -33,108 +47,296 @@ class Prediction(NamedTuple):
 
 
 class IntentBot:
-    """A text classifier that may say that a text is none of its intents."""
+    """A text classifier that may say that a text is none of its intents.
+
+    `encoder` gives the sentence embeddings. Without one, the embedding model installed in the default home folder is
+    used; where there is none, the bot works from words alone.
+    """
+
+    def __init__(self, encoder: "Encoder | None" = None) -> None:
+        self._encoder = encoder or _installed_encoder()
 
     def fit(self, examples: Iterable[tuple[str, str | None]]) -> "IntentBot":
         """Learn from texts with their intents; None marks texts that are out of scope.
 
-        Raises NotesError where there are fewer than two different labels.
+        Raises NotesError where there are fewer than two different labels, or none but None.
         """
+        import numpy as np
+
         pairs = list(examples)
-        texts = [text for text, _ in pairs]
-        labels = [intent or _OUT_OF_SCOPE for _, intent in pairs]
+        labels = np.array([intent or _OUT_OF_SCOPE for _, intent in pairs])
         if len(set(labels)) < 2:
             raise NotesError("an intent bot needs examples of at least two intents (None counts as one)")
-        self._known, self._common = _vocabularies(texts, labels)
-        self._threshold = self._choose_threshold(texts, labels)
-        self._vectorizer, self._classifier = self._train(texts, labels)
+        self._words = _Words()
+        texts = [text[:_LONGEST] for text, _ in pairs]
+        vectors = self._vectors(texts, self._words.fit(texts, labels))
+        self._classifier = _Classifier(vectors, labels)
+        self._gate = _fit_gate(vectors, labels)
         return self
 
     def predict(self, text: str) -> Prediction:
-        features = _features(text, self._known)
-        probabilities = self._classifier.predict_proba(self._vectorizer.transform([features]))[0]
-        intent, confidence = _decide(self._classifier.classes_, probabilities, self._threshold)
-        return Prediction(intent or None, confidence)
+        """The intent of a text, or that it has none."""
+        texts = [text[:_LONGEST]]
+        views = self._classifier.look(self._vectors(texts, self._words.transform(texts)))
+        inside = float(self._gate.probabilities(views)[0])
+        if inside < self._gate.threshold:
+            return Prediction(None, 1 - inside)
+        return Prediction(str(views.labels[0]), inside * float(views.shares[0]))
 
-    def _train(self, texts: Sequence[str], labels: Sequence[str]) -> tuple[Any, Any]:
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-
-        vectorizer = TfidfVectorizer(analyzer=lambda document: document, sublinear_tf=True)
-        classifier = LogisticRegression(C=20.0, class_weight="balanced", max_iter=2000)
-        # each text twice: as it is, and as if the words seen only in it were unknown, as in a new text they will be
-        documents = [_features(text, words) for words in (self._known, self._common) for text in texts]
-        classifier.fit(vectorizer.fit_transform(documents), [*labels, *labels])
-        return vectorizer, classifier
-
-    def _choose_threshold(self, texts: Sequence[str], labels: Sequence[str]) -> float:
-        """The confidence below which an intent is not trusted: the best balanced accuracy, in scope against out of
-        it, over folds that the classifier was not trained on."""
+    def _vectors(self, texts: Sequence[str], words: "np.ndarray") -> "np.ndarray":
         import numpy as np
 
-        order = list(range(len(texts)))
-        random.Random(0).shuffle(order)
-        outcomes: list[tuple[float, bool, bool]] = []  # confidence in the best intent, right intent, in scope
-        for fold in range(_FOLDS):
-            held_out = order[fold::_FOLDS]
-            kept = [index for index in order if index not in set(held_out)]
-            if len({labels[index] for index in kept}) < 2 or not held_out:
-                return 0.0
-            vectorizer, classifier = self._train([texts[i] for i in kept], [labels[i] for i in kept])
-            features = vectorizer.transform([_features(texts[i], self._common) for i in held_out])
-            for index, row in zip(held_out, classifier.predict_proba(features), strict=True):
-                intent, confidence = _decide(classifier.classes_, row, 0.0)
-                in_scope = labels[index] != _OUT_OF_SCOPE
-                outcomes.append((confidence if intent else 0.0, intent == labels[index], in_scope))
-        inside = [(confidence, right) for confidence, right, in_scope in outcomes if in_scope]
-        outside = [confidence for confidence, _, in_scope in outcomes if not in_scope]
-        if not inside or not outside:
-            return 0.0
-
-        def balanced_accuracy(threshold: float) -> float:
-            accepted = sum(right and confidence >= threshold for confidence, right in inside) / len(inside)
-            return accepted + sum(confidence < threshold for confidence in outside) / len(outside)
-
-        return float(max(np.linspace(0, 0.95, 20), key=balanced_accuracy))
+        return words if self._encoder is None else np.hstack([words, self._encoder.encode(texts)])
 
 
-def _decide(classes: Sequence[str], probabilities: Sequence[float], threshold: float) -> tuple[str, float]:
-    best = max(range(len(classes)), key=lambda index: probabilities[index])
-    if classes[best] == _OUT_OF_SCOPE or probabilities[best] < threshold:
-        return _OUT_OF_SCOPE, float(1 - max(p for c, p in zip(classes, probabilities, strict=True) if c))
-    return str(classes[best]), float(probabilities[best])
+def _installed_encoder() -> "Encoder | None":
+    from knowledge.encoder import encoder_name, load_encoder
+    from knowledge.settings import DEFAULT_EMBEDDING_MODEL, load_settings
+
+    try:
+        models = load_settings().models
+        return load_encoder(encoder_name(DEFAULT_EMBEDDING_MODEL, models), models)
+    except NotesError:
+        return None
 
 
-def _vocabularies(texts: Sequence[str], labels: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """The stems that occur in examples of intents, and those of them that occur in more than one example."""
-    counts: Counter[str] = Counter()
-    for text, label in zip(texts, labels, strict=True):
-        if label != _OUT_OF_SCOPE:
-            counts.update(set(tokens(text)))
-    return frozenset(counts), frozenset(stem for stem, count in counts.items() if count > 1)
+# -- classifying -------------------------------------------------------------------------------------------------------
 
 
-def _features(text: str, vocabulary: frozenset[str]) -> list[str]:
-    """Stems and pairs of neighbours; of stems that tell no intent, only how many there are (up to three)."""
-    stems = [stem if stem in vocabulary else _UNKNOWN for stem in tokens(text)]
-    padded = ["<start>", *stems, "<end>"]
-    known = [stem for stem in stems if stem != _UNKNOWN]
-    unknown = [f"{_UNKNOWN} {count}" for count in range(1, min(3, len(stems) - len(known)) + 1)]
-    return known + unknown + [f"{a} {b}" for a, b in zip(padded, padded[1:], strict=False)]
+@dataclass(frozen=True)
+class _Views:
+    """What a classifier makes of n texts: the best intent, its share among the intents, and the signals of scope."""
+
+    labels: "np.ndarray"
+    shares: "np.ndarray"
+    signals: "np.ndarray"  # (n, 4)
+
+
+class _Classifier:
+    """Logistic regression over vectors, and the examples themselves for how near the nearest is."""
+
+    def __init__(self, vectors: "np.ndarray", labels: "np.ndarray") -> None:
+        from sklearn.linear_model import LogisticRegression
+
+        self._model = LogisticRegression(C=30.0, class_weight="balanced", max_iter=40, tol=1e-6)
+        with _unfinished_is_fine():
+            self._model.fit(vectors, labels)
+        unit = _unit(vectors)
+        self._examples = {label: unit[labels == label] for label in self._model.classes_}
+
+    def look(self, vectors: "np.ndarray") -> _Views:
+        import numpy as np
+        from scipy.special import logsumexp
+
+        classes = self._model.classes_
+        logits = self._model.decision_function(vectors)
+        if logits.ndim == 1:  # of two classes scikit-learn tells only the difference
+            logits = np.stack([-logits / 2, logits / 2], axis=1)
+        inner = classes != _OUT_OF_SCOPE
+        mass = logsumexp(logits[:, inner], axis=1)
+        best = logits[:, inner].argmax(axis=1)
+        labels = classes[inner][best]
+        outer = logits[:, ~inner].sum(axis=1)  # one column, or none
+        unit = _unit(vectors)
+        near = np.zeros(len(vectors))
+        for label in set(labels):
+            rows = labels == label
+            near[rows] = (unit[rows] @ self._examples[label].T).max(axis=1)
+        outside = self._examples.get(_OUT_OF_SCOPE)
+        near_outside = np.zeros(len(vectors)) if outside is None else (unit @ outside.T).max(axis=1)
+        shares = np.exp(logits[:, inner].max(axis=1) - mass)
+        return _Views(labels, shares, np.stack([mass, outer, near, near_outside], axis=1))
+
+
+def _unit(vectors: "np.ndarray") -> "np.ndarray":
+    import numpy as np
+
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-9)
+
+
+def _unfinished_is_fine() -> Any:
+    """Stopping early regularises as well as a smaller C does, and saves seconds."""
+    import warnings
+
+    from sklearn.exceptions import ConvergenceWarning
+
+    return warnings.catch_warnings(action="ignore", category=ConvergenceWarning)
+
+
+# -- in scope or not ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Gate:
+    """Lets through what is in scope. Without a model, as there was nothing to learn it from, the classifier decides."""
+
+    model: Any = None
+    threshold: float = _EVEN
+
+    def probabilities(self, views: _Views) -> "np.ndarray":
+        """How probable it is that each text is in scope."""
+        from scipy.special import expit
+
+        if self.model is None:
+            return expit(views.signals[:, 0] - views.signals[:, 1])
+        return self.model.predict_proba(views.signals)[:, 1]
+
+
+def _fit_gate(vectors: "np.ndarray", labels: "np.ndarray") -> _Gate:
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    stand_ins = _hidden_labels(labels)
+    views, truth = _unseen(vectors, labels, stand_ins)
+    inside = truth != _OUT_OF_SCOPE
+    if inside.all() or not inside.any():
+        return _Gate()
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
+    gate = _Gate(model.fit(views.signals, inside))
+    probabilities = gate.probabilities(views)
+    right, outside = probabilities[views.labels == truth], probabilities[~inside]
+    threshold = _giving_up(right, int(_GIVEN_UP * inside.sum()))
+    if not stand_ins:  # they are as many as the folds made them
+        threshold = max(threshold, min(_EVEN, _fewest_errors(right, outside)))
+    return _Gate(model, threshold)
+
+
+def _hidden_labels(labels: "np.ndarray") -> list[list[str]]:
+    """Labels to hide in each fold, as stand-ins for what is out of scope where few such examples were given."""
+    intents = sorted(set(labels) - {_OUT_OF_SCOPE})
+    if (labels == _OUT_OF_SCOPE).sum() >= _FEW or len(intents) < _LABELS_TO_HIDE:
+        return []
+    return [intents[fold::_FOLDS] for fold in range(_FOLDS)]
+
+
+def _unseen(
+    vectors: "np.ndarray", labels: "np.ndarray", stand_ins: Sequence[Sequence[str]]
+) -> tuple[_Views, "np.ndarray"]:
+    """The views of examples by classifiers that were not fitted on them, and their true labels."""
+    import numpy as np
+
+    folds = _folds(labels)
+    none = np.array([], dtype=labels.dtype)
+    seen: list[tuple[_Views, np.ndarray]] = [(_Views(none, np.zeros(0), np.zeros((0, 4))), none)]
+    for fold in range(_FOLDS):
+        hidden = np.isin(labels, stand_ins[fold] if stand_ins else [])
+        asked, kept = folds == fold, (folds != fold) & ~hidden
+        if asked.any() and len(set(labels[kept])) > 1:
+            views = _Classifier(vectors[kept], labels[kept]).look(vectors[asked])
+            seen.append((views, np.where(hidden, _OUT_OF_SCOPE, labels)[asked]))
+    parts = zip(*((views.labels, views.shares, views.signals, truth) for views, truth in seen), strict=True)
+    labels, shares, signals, truth = (np.concatenate(part) for part in parts)
+    return _Views(labels, shares, signals), truth
+
+
+def _folds(labels: "np.ndarray") -> "np.ndarray":
+    """A fold for each example: a stretch of its label's examples in the order given. People write like ones in a row,
+    so that drawing at random would test on near copies of what was trained on."""
+    import numpy as np
+
+    folds = np.zeros(len(labels), dtype=int)
+    for label in set(labels):
+        rows = np.flatnonzero(labels == label)
+        folds[rows] = np.arange(len(rows)) * _FOLDS // len(rows)
+    return folds
+
+
+def _giving_up(right: "np.ndarray", most: int) -> float:
+    """The highest threshold that turns away at most so many of the rightly classified."""
+    return float(sorted(right)[most]) if most < len(right) else _EVEN
+
+
+def _fewest_errors(right: "np.ndarray", outside: "np.ndarray") -> float:
+    """The threshold at which fewest examples are turned away or let through wrongly."""
+    import numpy as np
+
+    candidates = np.unique(np.concatenate([right, outside]))
+    turned_away = np.searchsorted(np.sort(right), candidates)
+    let_through = len(outside) - np.searchsorted(np.sort(outside), candidates)
+    return float(candidates[(turned_away + let_through).argmin()])
+
+
+# -- words -------------------------------------------------------------------------------------------------------------
+
+
+class _Words:
+    """Dense vectors of the words and letters of texts."""
+
+    def fit(self, texts: Sequence[str], labels: "np.ndarray") -> "np.ndarray":
+        """Learn the vocabulary, its weights and the reduction; returns the vectors of the texts."""
+        import numpy as np
+        from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfVectorizer
+
+        self._counts = Counter(
+            stem
+            for text, label in zip(texts, labels, strict=True)
+            if label != _OUT_OF_SCOPE
+            for stem in set(tokens(text))
+        )
+        rare = 2 if len(texts) > 1000 else 1
+        options: dict[str, Any] = {"sublinear_tf": True, "min_df": rare, "dtype": np.float32}
+        self._vectorizers = [TfidfVectorizer(analyzer=analyzer, **options) for analyzer in (self._grams, _letters)]
+        for vectorizer in self._vectorizers:
+            vectorizer.fit(texts)
+        weights = self._weigh(texts)
+        self._reduction: np.ndarray | None = None
+        if min(weights.shape) > _DIMENSIONS:
+            components = TruncatedSVD(_DIMENSIONS, n_iter=1, random_state=0).fit(weights).components_
+            self._reduction = np.ascontiguousarray(components.T)  # as scipy would copy it for each product
+        return self._reduce(weights)
+
+    def transform(self, texts: Sequence[str]) -> "np.ndarray":
+        """Vectors of shape (len(texts), dimensions), float32."""
+        return self._reduce(self._weigh(texts))
+
+    def _reduce(self, weights: Any) -> "np.ndarray":
+        return weights.toarray() if self._reduction is None else weights @ self._reduction
+
+    def _weigh(self, texts: Sequence[str]) -> Any:
+        from scipy.sparse import hstack
+
+        return hstack([vectorizer.transform(texts) for vectorizer in self._vectorizers], format="csr")
+
+    def _grams(self, text: str) -> list[str]:
+        """Stems and pairs of neighbours. A stem that stands in no other example of an intent also counts as unknown,
+        as the strange words of a new text will."""
+        stems = tokens(text)
+        shown = ["<start>", *(stem if self._counts[stem] > 1 else _UNKNOWN for stem in stems), "<end>"]
+        known = [stem for stem in stems if stem in self._counts]
+        unknown = [_UNKNOWN] * shown.count(_UNKNOWN)
+        return known + unknown + [f"{a} {b}" for a, b in zip(shown, shown[1:], strict=False)]
+
+
+def _letters(text: str) -> list[str]:
+    """Runs of three and four letters within words."""
+    words = [f" {word} " for word in text.lower().split()]
+    return [word[i : i + n] for word in words for n in (3, 4) for i in range(len(word) - n + 1)] or [""]
 
 
 def tokens(text: str) -> list[str]:
     """Lower-case stems of the words and marks of `text`, by NLTK's word tokenizer and Porter's stemmer."""
-    tokenizer, stemmer = _nltk()
-    return [stemmer.stem(token) for token in tokenizer.tokenize(text.lower())]
+    return [_stem(token) for token in _tokenizer().tokenize(text.lower())]
 
 
 @cache
-def _nltk() -> "tuple[NLTKWordTokenizer, PorterStemmer]":
-    from nltk.stem import PorterStemmer
+def _tokenizer() -> "NLTKWordTokenizer":
     from nltk.tokenize import NLTKWordTokenizer
 
-    return NLTKWordTokenizer(), PorterStemmer()
+    return NLTKWordTokenizer()
+
+
+@lru_cache(maxsize=50_000)
+def _stem(token: str) -> str:
+    return _stemmer().stem(token)
+
+
+@cache
+def _stemmer() -> "PorterStemmer":
+    from nltk.stem import PorterStemmer
+
+    return PorterStemmer()
 
 
 @dataclass(frozen=True)

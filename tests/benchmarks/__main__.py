@@ -12,7 +12,7 @@ from pathlib import Path
 from chatbot.answer import Assistant
 from ingest.pipeline import ingest
 from knowledge.store import Store
-from tests.benchmarks import engines, public_sets, speed
+from tests.benchmarks import engines, intents, public_sets, speed
 from tests.benchmarks import ingest as ingesting
 from tests.benchmarks.answers import score
 from tests.benchmarks.growth import growth
@@ -31,6 +31,8 @@ def main() -> None:
     for benchmark, file in ((public_sets.squad, "squad2_16_articles.json"), (public_sets.cranfield, "cranfield.docs")):
         path = arguments.data / file
         _print(benchmark.__name__, path, lambda run=benchmark: run(arguments.data, MODELS))
+    clinc = arguments.data / "clinc150_train_val.json"
+    _print("intents, CLINC150", clinc, lambda: intents.clinc(arguments.data, MODELS))
     _print("ingest of pages", arguments.pages, lambda: ingesting.real_pages(arguments.pages, MODELS))
     _print("ingest of unchanged files", MODELS, lambda: ingesting.unchanged_files(MODELS))
     _print("growth of the store", MODELS, growth)

@@ -24,6 +24,39 @@ def test_one_label_is_not_enough():
         IntentBot().fit([("hello", "greeting")])
 
 
+DEGENERATE = {
+    "one example each": [("red", "a"), ("blue", "b")],
+    "one intent and one text out of scope": [("red", "a"), ("blue", None)],
+    "hundreds of one label": [("red apples", "a")] * 500 + [("blue sky", "b")],
+    "empty texts": [("", "a"), ("", None), (" ", "b")],
+    "other scripts": [("😀", "a"), ("سلام دنیا", "b"), ("你好", "c"), ("\ud800", None)],
+}
+
+
+@pytest.mark.parametrize("examples", DEGENERATE.values(), ids=DEGENERATE)
+def test_strange_examples_and_texts_still_get_a_prediction(examples):
+    bot = IntentBot().fit(examples)
+    for text in ("", "😀", "red", "wörter " * 15_000, "\ud800"):
+        intent, confidence = bot.predict(text)
+        assert intent in {label for _, label in examples} | {None}
+        assert 0 <= confidence <= 1
+
+
+@pytest.mark.parametrize("examples", [[], [("a", None), ("b", None)]], ids=["nothing", "all out of scope"])
+def test_examples_without_an_intent_are_refused(examples):
+    with pytest.raises(NotesError, match="two"):
+        IntentBot().fit(examples)
+
+
+def test_without_examples_out_of_scope_labels_stand_in_for_them():
+    what = "lamp radio heater oven door window blind fan".split()
+    bot = IntentBot().fit(
+        [(f"{verb} the {each}", each) for each in what for verb in ("open", "close", "mend", "start")]
+    )
+    assert bot.predict("please start the heater").intent == "heater"
+    assert bot.predict("who wrote Faust in 1808").intent is None
+
+
 def test_small_talk_is_recognised_and_questions_are_not_stolen(shipped):
     assistant = Assistant(shipped.store, shipped.settings, "extract")
     utterances = questions("small_talk")
