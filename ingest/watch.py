@@ -32,7 +32,7 @@ def watch(
     found something. Pages that notes link to are fetched once, as their links appear.
     """
     roots = _paths(sources) or [Path(root) for root in store.roots() if "://" not in root]
-    if not _folders(roots):
+    if not any(map(os.path.exists, roots)):
         raise NotesError("there is no file or folder to watch: give one")
     say(f"Watching {', '.join(map(str, roots))}. Ctrl-C ends it.")
     linked = replace(linked, only_new=True)
@@ -68,9 +68,9 @@ def _ticks(roots: list[Path], home: Path) -> Iterator[bool]:
     from watchfiles import watch as changes_in
 
     while True:
-        folders = _folders(roots)
         begun = False
         try:
+            folders, files = _folders(roots), _files(roots)
             for changes in changes_in(
                 *folders,
                 watch_filter=lambda change, path: _concerns(Path(path), roots, home),
@@ -80,9 +80,9 @@ def _ticks(roots: list[Path], home: Path) -> Iterator[bool]:
                 yield_on_timeout=True,
                 raise_interrupt=True,
                 ignore_permission_denied=True,
-                recursive=any(root.is_dir() for root in roots),
             ):
-                yield bool(changes) or not begun
+                before, files = files, _files(roots)
+                yield bool(changes) or files != before or not begun
                 begun = True
                 if _folders(roots) != folders or any(Path(path) in folders for _, path in changes):
                     break
@@ -93,10 +93,14 @@ def _ticks(roots: list[Path], home: Path) -> Iterator[bool]:
 
 
 def _folders(roots: list[Path]) -> dict[Path, int]:
-    """What is watched, with what tells a folder from another in its place: for a file its folder, since editors put a
-    new file in the place of the old one."""
-    folders = {root if root.is_dir() else root.parent for root in roots if os.path.exists(root)}
-    return {folder: folder.stat().st_ino for folder in sorted(folders)}
+    """The folders that are watched, with what tells each from another in its place."""
+    return {root: root.stat().st_ino for root in sorted(roots) if root.is_dir()}
+
+
+def _files(roots: list[Path]) -> dict[Path, tuple[int, int, int]]:
+    """The files that are looked at every second, with what tells a change: their folders are none of ours to watch."""
+    stats = {root: root.stat() for root in roots if root.is_file()}
+    return {root: (stat.st_ino, stat.st_size, stat.st_mtime_ns) for root, stat in stats.items()}
 
 
 def _concerns(path: Path, roots: list[Path], home: Path) -> bool:

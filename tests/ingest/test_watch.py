@@ -5,6 +5,8 @@ import subprocess
 import sys
 import time
 
+import watchfiles
+
 from ingest.watch import _ticks
 from knowledge.store import Store
 from tests.conftest import ROOT
@@ -76,3 +78,21 @@ def test_what_changed_before_anybody_watched_is_looked_for(tmp_path):
     (tmp_path / "a.md").write_text("text")
     assert next(ticks)
     ticks.close()
+
+
+def test_a_watched_file_does_not_take_its_folder_with_it(tmp_path, monkeypatch):
+    (tmp_path / "vault").mkdir()
+    (tmp_path / "todo.md").write_text("text")
+    watched = []
+    whole = watchfiles.watch
+    monkeypatch.setattr(watchfiles, "watch", lambda *paths, **how: watched.extend(paths) or whole(*paths, **how))
+    for roots in ([tmp_path / "todo.md"], [tmp_path / "vault", tmp_path / "todo.md"]):
+        ticks = _ticks(roots, tmp_path / "home")
+        assert [next(ticks), next(ticks)] == [True, False]
+        (tmp_path / "new").write_text("other text")
+        os.replace(tmp_path / "new", tmp_path / "todo.md")
+        assert next(ticks) or next(ticks)
+        (tmp_path / "todo.md").write_text("text")
+        assert next(ticks) or next(ticks)
+        ticks.close()
+    assert watched == [tmp_path / "vault"]
