@@ -44,7 +44,6 @@ def test_changes_are_followed_until_ctrl_c(settings, tmp_path):
 
     try:
         assert wait_for(lambda: texts() == ["first"])
-        time.sleep(1)
         (folder / "b.md").write_text("## Two\nsecond\n")
         assert wait_for(lambda: texts() == ["first", "second"]), "a new file"
         before = (folder / "a.md").stat()
