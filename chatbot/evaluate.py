@@ -166,9 +166,8 @@ def plan(settings: Settings, engines: Sequence[str], changes: Iterable[tuple[str
 
 def parse_change(text: str) -> tuple[str, Any]:
     """A setting of `config.toml` and its value from `KEY=VALUE`. Raises ValueError where it is none."""
-    kinds: dict[str, Any] = {
-        field.name: field.type for field in dataclasses.fields(Settings) if field.name not in _NOT_COMPARED
-    }
+    fields = [field for field in dataclasses.fields(Settings) if field.repr and field.name not in _NOT_COMPARED]
+    kinds: dict[str, Any] = {field.name: field.type for field in fields}  # a secret, without repr, names no run
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals or key not in kinds:
         raise ValueError(f"{text!r} is not KEY=VALUE with one of {', '.join(kinds)}")
@@ -179,7 +178,7 @@ def parse_change(text: str) -> tuple[str, Any]:
     try:
         return key, kinds[key](value)
     except ValueError as error:
-        raise ValueError(f"{key} must be a {kinds[key].__name__}, not {value!r}") from error
+        raise ValueError(f"{key} must be of type {kinds[key].__name__}, not {value!r}") from error
 
 
 @dataclass(frozen=True)
