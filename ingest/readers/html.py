@@ -9,6 +9,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from ingest.readers.markup import code_span, escape_inline, escape_starts, fence
+
 if TYPE_CHECKING:
     from lxml.etree import _Element
     from lxml.html import HtmlElement
@@ -35,7 +37,6 @@ _LONGEST_ADDRESS = 1000  # characters
 _LONGEST_CELL = 2000  # characters; a table with longer cells lays out a page
 _MOST_COLUMNS = 100  # of a table; a wider one is none
 _WIDEST = 20  # columns of one cell, rows that it is repeated in, and columns of such cells
-_MANY_BRACKETS = 200  # in one piece of text
 _DEEPEST = 12  # lists and quotes in each other; deeper ones lose their indentation, not their text
 _PERMALINKS = frozenset({"", "¶", "#", "§", "🔗", "⚓", "⚓︎"})
 
@@ -119,7 +120,7 @@ class _Frame:
     def one_line(self) -> str:
         """Everything in one line, for places that hold no more."""
         self.end_paragraph()
-        lines = (_inline_code(_fenced(text)) if kind == "code" else text for kind, text in self.blocks)
+        lines = (code_span(_fenced(text)) if kind == "code" else text for kind, text in self.blocks)
         return " ".join(" ".join(lines).split())
 
 
@@ -217,29 +218,11 @@ def _tag(element: "_Element") -> str:
 
 _SPACES = re.compile(r"[ \t\n\r\f\v\xa0]+")
 _INVISIBLE = re.compile("[\x00-\x08\x0e-\x1f\x7f\u00ad\u200b\ufeff]")
-_MARKUP = re.compile(
-    r"""\\(?=[!-/:-@\[-`{-~]) | ` | <(?=[A-Za-z/!?]) | &(?=\#?\w{1,31};) | \[(?=[^\[\]]*\]\() | (?<=\^)\[""", re.VERBOSE
-)
-_STAR = re.compile(r"\*(?=\S)|(?<=\S)\*")
-_UNDERSCORES = re.compile(r"(?<!\w)_+(?=\w)")
-_CLOSING_UNDERSCORE = re.compile(r"[^\W_]_+(?!\w)")
-_LINE_START = re.compile(
-    r"""^(?= \#{1,6}(?:\s|$) | [-+*](?:\s|$) | > | ~~~ | \+\+\+ | [-:|=\ ]+$ | (?:[*_-]\ *){3,}$ | \[[^\]\n]*\]: )""",
-    re.VERBOSE | re.MULTILINE,
-)
-_LINE_NUMBER = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))", re.MULTILINE)
 
 
 def escaped(text: str, in_link: bool = False) -> str:
-    """Text with a backslash before what would become markup there, and before nothing else."""
-    text = _MARKUP.sub(r"\\\g<0>", text)
-    if text.count("[") > _MANY_BRACKETS:
-        # each might begin a link for all that a reader of Markdown knows
-        text = re.sub(r"(?<!\\)\[", r"\\[", text)
-    if text.count("*") > 1:
-        text = _STAR.sub(r"\\*", text)
-    if "_" in text and _CLOSING_UNDERSCORE.search(text):
-        text = _UNDERSCORES.sub(lambda match: r"\_" * len(match.group()), text)
+    """A text with a backslash before what would become markup there."""
+    text = escape_inline(text)
     return re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text) if in_link else text
 
 
@@ -252,9 +235,7 @@ def _paragraphs(text: str) -> list[str]:
 
 def _text(block: _Block) -> str:
     """A block, with a backslash before what would become markup at the start of a line."""
-    if block.kind != "text":
-        return block.text
-    return _LINE_NUMBER.sub(r"\1\\", _LINE_START.sub(r"\\", block.text))
+    return escape_starts(block.text) if block.kind == "text" else block.text
 
 
 def _join(blocks: list[_Block], in_item: bool = False) -> str:
@@ -361,7 +342,7 @@ def _close_quote(frame: _Frame, parent: _Frame) -> None:
 def _close_term(frame: _Frame, parent: _Frame) -> None:
     if "sig" in frame.element.get("class", "").split():
         # the signature of a function
-        text = _inline_code(_plain(_text_of(frame.element)))
+        text = code_span(_plain(_text_of(frame.element)))
     else:
         text = re.sub(r"\\?\*", r"\*", frame.one_line())
     parent.add("term", f"**{text}**" if text else "")
@@ -370,26 +351,18 @@ def _close_term(frame: _Frame, parent: _Frame) -> None:
 def _close_code(frame: _Frame, parent: _Frame) -> None:
     text = _text_of(frame.element)
     if "\n" in text.strip() and frame.element.find(".//br") is not None:
-        parent.add("code", _fence(text, ""))
+        parent.add("code", fence(_without_blank_edges(text)))
         return
     if parent.inline and parent.inline[-1].endswith("`"):
         parent.inline.append(" ")
-    parent.inline.append(_inline_code(_plain(text)))
-
-
-def _inline_code(text: str) -> str:
-    if not text:
-        return ""
-    ticks = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    space = " " * (text[0] == "`" or text[-1] == "`")
-    return ticks + space + text + space + ticks
+    parent.inline.append(code_span(_plain(text)))
 
 
 def _close_pre(frame: _Frame, parent: _Frame) -> None:
     text = _text_of(frame.element)
     language = _language(frame.element)
     for part in [text] if language or not _is_prose(text) else _portions(text):
-        parent.add("code", _fence(part, language) if part.strip() else "")
+        parent.add("code", fence(_without_blank_edges(part), language))
 
 
 def is_fragment(element: "_Element") -> bool:
@@ -414,10 +387,8 @@ def _portions(text: str) -> list[str]:
     return portions
 
 
-def _fence(text: str, language: str) -> str:
-    text = re.sub(r"\A[ \t]*\n", "", text).rstrip()
-    ticks = "`" * max(3, max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    return f"{ticks}{language}\n{text}\n{ticks}"
+def _without_blank_edges(text: str) -> str:
+    return re.sub(r"\A[ \t]*\n", "", text).rstrip()
 
 
 def _fenced(block: str) -> str:

@@ -1,18 +1,17 @@
 """Text as Markdown: what writes it for formats that are no text."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
 DEEPEST = 8  # level of a list, from 0; deeper ones count as this
 _WIDEST_TABLE = 100  # columns; Word has 63
 
-_EMPHASIS = "*_`"  # markup only in pairs
-_MARKUP = re.compile(
-    r"\\(?=[!-/:-@\[-`{-~\n])|`|\*(?=\S)|(?<=\S)\*|(?<!\w)_++(?=\S)|(?<=[^\s_])_++(?![^\W_])"
-    r"|\](?=\()|\[(?=\^)|<(?=[A-Za-z/!?])|&(?=#?\w+;)|~(?=~)"
-)
+_MARKUP = re.compile(r"\\(?=[!-/:-@\[-`{-~\n])|`|\](?=\()|(?<=\^)\[|<(?=[A-Za-z/!?])|&(?=#?\w{1,31};)|~(?=~)")
+_STAR = re.compile(r"\*(?=\S)|(?<=\S)\*")
+_OPENING_UNDERSCORES = re.compile(r"(?<!\w)_++(?=\S)")
+_CLOSING_UNDERSCORES = re.compile(r"(?<=[^\s_])_++(?![^\W_])")
+_MANY_BRACKETS = 200
 _NUMBERED = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))", re.MULTILINE)
 _LINE_START = re.compile(
     r"^(?=#{1,6}(?:\s|$)|[-+*](?:\s|$)|>|\+\+\+|=+[ \t]*$|(?:[-*_][ \t]*){2,}$|[:|-][ \t:|-]*$|\[[^\]\n]*\]:)",
@@ -27,9 +26,17 @@ def escape(text: str) -> str:
 
 
 def escape_inline(text: str) -> str:
-    counts = Counter(mark[0] for mark in _MARKUP.findall(text))
-    single = {mark for mark in _EMPHASIS if counts[mark] < 2}
-    return _MARKUP.sub(lambda mark: mark[0] if mark[0][0] in single else "".join(f"\\{c}" for c in mark[0]), text)
+    """A piece of running text; a star or an underscore by itself is left alone, since it is markup only in pairs."""
+    text = _MARKUP.sub(r"\\\g<0>", text)
+    if text.count("[") > _MANY_BRACKETS:
+        # each might begin a link for all that a reader of Markdown knows
+        text = re.sub(r"(?<!\\)\[", r"\\[", text)
+    if len(_STAR.findall(text)) > 1:
+        text = _STAR.sub(r"\\*", text)
+    opening = _OPENING_UNDERSCORES.search(text)
+    if opening and _CLOSING_UNDERSCORES.search(text, opening.end()):
+        text = _OPENING_UNDERSCORES.sub(lambda match: r"\_" * len(match.group()), text)
+    return text
 
 
 def escape_starts(text: str) -> str:
@@ -51,7 +58,7 @@ def join_blocks(blocks: Iterable[Block]) -> str:
     before = ""
     for block in (*blocks, Block("", "end")):
         if block.kind != "code" and any(code):
-            pieces += ["\n\n" * bool(pieces), _fenced("\n".join(code).strip("\n"))]
+            pieces += ["\n\n" * bool(pieces), fence("\n".join(code).strip("\n"))]
             code = []
         if block.kind == "code":
             code.append(block.text)
@@ -61,9 +68,12 @@ def join_blocks(blocks: Iterable[Block]) -> str:
     return "".join(pieces)
 
 
-def _fenced(code: str) -> str:
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
-    return f"{fence}\n{code}\n{fence}"
+def fence(code: str, language: str = "") -> str:
+    """A block of code, in marks that nothing in it can close; nothing for nothing."""
+    if not code.strip():
+        return ""
+    marks = "`" * max(3, 1 + max(map(len, re.findall("`+", code)), default=0))
+    return f"{marks}{language}\n{code}\n{marks}"
 
 
 class ItemList:
@@ -112,5 +122,5 @@ def code_span(code: str) -> str:
     if not code.strip():
         return code
     marks = "`" * (max(map(len, re.findall("`+", code)), default=0) + 1)
-    space = " " * code.startswith("`")
+    space = " " * ("`" in (code[0], code[-1]))
     return f"{marks}{space}{code}{space}{marks}"

@@ -10,6 +10,7 @@ from typing import Any
 
 from ingest.decode import decode
 from ingest.readers.markdown import read_markdown
+from ingest.readers.markup import fence
 from ingest.reading import Reading, Unreadable
 from knowledge.documents import Place
 
@@ -91,12 +92,12 @@ def _cell_text(cell: dict[str, Any], language: str) -> str:
     names = ("source", "input", "code", "text")
     source = next((_text(cell[name]) for name in names if name in cell), "").replace("\r", "\n").strip("\n")
     if kind == "code":
-        outputs = (_fenced(_shortened(text), "text") for text in _outputs(cell))
-        return "\n\n".join(filter(None, (_fenced(source, language or _language(cell)), *outputs)))
+        outputs = (fence(_shortened(text), "text") for text in _outputs(cell))
+        return "\n\n".join(filter(None, (fence(source, language or _language(cell)), *outputs)))
     if kind == "heading":
         return f"{'#' * _level(cell)} {' '.join(source.split())}"
     # a raw cell is for another program; the front matter for Quarto says what it is about
-    return _fenced(source, "text") if kind == "raw" and not source.startswith("---\n") else _closed(source)
+    return fence(source, "text") if kind == "raw" and not source.startswith("---\n") else _closed(source)
 
 
 def _level(cell: dict[str, Any]) -> int:
@@ -114,14 +115,6 @@ def _closed(markdown: str) -> str:
         elif fence and marks.startswith(fence) and not info.strip():
             fence = ""
     return f"{markdown}\n{fence}" if fence else markdown
-
-
-def _fenced(text: str, language: str) -> str:
-    """A fenced block, with a fence that nothing in the text can close; nothing for nothing."""
-    if not text.strip():
-        return ""
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
-    return f"{fence}{language}\n{text}\n{fence}"
 
 
 # -- outputs -------------------------------------------------------------------------------------------------------

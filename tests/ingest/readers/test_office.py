@@ -9,7 +9,7 @@ import zipfile
 import pytest
 from markdown_it import MarkdownIt
 
-from ingest.readers.markup import escape
+from ingest.readers.markup import code_span, escape
 from ingest.readers.office import read_docx, read_pptx
 from ingest.reading import Unreadable
 from ingest.split import split
@@ -272,10 +272,17 @@ def test_marks_in_the_text_show_as_themselves():
         "a|b",
         "C:\\Users",
         "it's 5*",
+        "don't use '_'",
+        "[^a-z] and _private",
     ],
 )
 def test_what_is_no_markup_where_it_stands_is_left_alone(text):
     assert escape(text) == text
+
+
+def test_code_that_ends_with_a_mark_of_code_stays_code():
+    [inline] = [token for token in MarkdownIt().parse(code_span("a`")) if token.type == "inline"]
+    assert [(child.type, child.content) for child in inline.children] == [("code_inline", "a`")]
 
 
 def test_marks_at_the_start_of_a_paragraph_make_no_headings_or_lists(year):

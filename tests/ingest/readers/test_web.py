@@ -264,7 +264,7 @@ KATEX = (
             "1\\. one\n\n\\# two\n\n\\- three\n\n2024\\. four",
         ),
         ("<p>snake_case 5 * 3 & x[0] C# &lt;3</p>", "snake_case 5 * 3 & x[0] C# <3"),
-        ("<p>&lt;b&gt; &amp;amp; *a* __b__ [x](y) `c`</p>", "\\<b> \\&amp; \\*a\\* \\_\\_b__ \\[x](y) \\`c\\`"),
+        ("<p>&lt;b&gt; &amp;amp; *a* __b__ [x](y) `c`</p>", "\\<b> \\&amp; \\*a\\* \\_\\_b__ [x\\](y) \\`c\\`"),
         ("<p>an <code>a`b</code><code>c</code></p>", "an ``a`b`` `c`"),
         ("<pre>```\nx</pre>", "````\n```\nx\n````"),
         ("<pre><code class='language-c++'>\n\tint  a;\n\n</code></pre>", "```c++\n\tint  a;\n```"),
