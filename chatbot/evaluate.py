@@ -90,7 +90,7 @@ def _normal(text: str) -> str:
 def _same_address(left: str, right: str) -> bool:
     from ingest.addresses import key_of
 
-    return key_of(left) == key_of(right)
+    return left == right or key_of(left) == key_of(right) != ""
 
 
 def read_questions(path: Path) -> list[Question]:

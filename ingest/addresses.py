@@ -131,11 +131,11 @@ def _encoded(text: str) -> str:
 
 
 def key_of(url: str) -> str:
-    """What is the same for all addresses of one page. A link that cannot be fetched stands for itself."""
+    """What is the same for all addresses of one page; empty for what leads to none that could be fetched."""
     try:
         address = parse(url)
     except Refused:
-        return url.strip(_BLANKS)
+        return ""
     path, _, query = _normal_escapes(address.target).partition("?")
     parameters = [part for part in query.split("&") if part and not _TRACKING.fullmatch(part.partition("=")[0])]
     key = address.authority + ("/" if path == "/" else path.removesuffix("/"))
@@ -143,15 +143,6 @@ def key_of(url: str) -> str:
         key += "?" + "&".join(parameters)
     fragment = url.strip(_BLANKS).partition("#")[2]
     return f"{key}#{_normal_escapes(_encoded(fragment))}" if fragment.startswith("!") else key
-
-
-def page_key(url: str) -> str:
-    """The key of the page that a link leads to; empty where it leads to none that could be fetched."""
-    try:
-        parse(url)
-    except Refused:
-        return ""
-    return key_of(url)
 
 
 def _normal_escapes(text: str) -> str:

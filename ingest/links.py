@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from ingest.addresses import Refused, page_key, parse, where_to_fetch
+from ingest.addresses import Refused, key_of, parse, where_to_fetch
 from ingest.pages import Page, Pages
 from ingest.read import NoArticle
 from ingest.reading import Unreadable
@@ -65,7 +65,7 @@ class Articles:
         self._wanted = wanted = _wanted(self._store)
         _match_mirrored_files(self._store, wanted)
         saved = {listed.document.key for listed in self._store.documents() if listed.document.file}
-        asked_keys = {page_key(url) for url in asked}
+        asked_keys = {key_of(url) for url in asked}
         todo = {key: url for key, url in wanted.items() if key not in saved and (linked.fetch or key in asked_keys)}
         if linked.only_new:
             todo = {key: url for key, url in todo.items() if key not in self._rows}
@@ -80,7 +80,7 @@ class Articles:
 
     def failed(self, asked: list[str]) -> list[LinkedPage]:
         """Those of the pages asked for that gave no article."""
-        rows = [self._rows[key] for url in asked if (key := page_key(url)) in self._rows]
+        rows = [self._rows[key] for url in asked if (key := key_of(url)) in self._rows]
         return [row for row in rows if row.state not in KEPT]
 
     def _count(self, wanted: dict[str, str], saved: set[str], todo: dict[str, str]) -> dict[str, int]:
@@ -185,7 +185,7 @@ class Articles:
 
     def _same_as(self, key: str, page: Page) -> str:
         """The key of the page that another link has led to before; empty where this is the first link to it."""
-        final_key = page_key(page.final_url)
+        final_key = key_of(page.final_url)
         for other in [self._rows[linked] for linked in self._wanted if linked in self._rows]:
             leads_there = page.final_url == other.final_url or final_key == other.key
             if other.key != key and other.digest and not other.same_as and leads_there:
@@ -301,13 +301,13 @@ def _interleaved(todo: dict[str, str]) -> list[tuple[str, str]]:
 def _wanted(store: Store) -> dict[str, str]:
     """The pages that notes link to and those that were asked for, by key, in the order of the notes."""
     wanted: dict[str, str] = {}
-    excluded = {page_key(source) for source in store.excluded() if "://" in source}
+    excluded = {key_of(source) for source in store.excluded() if "://" in source}
     for reference in store.references():
         if reference.key and reference.key not in excluded:
             wanted.setdefault(reference.key, _without_fragment(reference.url))
     for root in store.roots():
         if "://" in root:
-            wanted.setdefault(page_key(root), _without_fragment(root))
+            wanted.setdefault(key_of(root), _without_fragment(root))
     return wanted
 
 
@@ -337,9 +337,9 @@ def _keys_in_path(path: str) -> Iterator[str]:
     for start, part in enumerate(parts[:-1]):
         if "." in part.strip("."):
             tail = parts[start:]
-            yield page_key("http://" + "/".join(tail))
+            yield key_of("http://" + "/".join(tail))
             stem = tail[-1].rpartition(".")[0]
-            yield page_key("http://" + "/".join((*tail[:-1], "" if stem == "index" else stem)))
+            yield key_of("http://" + "/".join((*tail[:-1], "" if stem == "index" else stem)))
 
 
 def _now() -> str:

@@ -166,14 +166,14 @@ def remove(store: Store, source: str) -> int:
     What lies inside a folder that is kept stays out until it is ingested by its name again.
     Raises NotesError for what is not in the index.
     """
-    from ingest.addresses import page_key
+    from ingest.addresses import key_of
 
     roots = store.roots()
     path = source if "://" in source else os.path.abspath(os.path.expanduser(source))
     with store.writing(), store.unfinished():
         documents = [listed.document for listed in store.documents()]
         files = [file.path for file in store.files() if Path(file.path).is_relative_to(path)]
-        key = page_key(source)
+        key = key_of(source)
         pages = [document.source for document in documents if document.source == path or (key and document.key == key)]
         if not files and not pages and path not in roots:
             raise NotesError(f"{source}: is not in the index (`askmynotes sources` lists what is)")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from ingest.addresses import page_key
+from ingest.addresses import key_of
 from ingest.reading import Reading
 from ingest.split import references, split
 from knowledge.documents import Chunk, Document, SourceFile
@@ -21,12 +21,12 @@ def make_document(reading: Reading, source: str, file: str, digest: str, store: 
         file=file,
         kind=reading.kind,
         url=reading.url,
-        key=page_key(reading.url or ""),
+        key=key_of(reading.url or ""),
         author=reading.author,
         published=reading.published,
         problem=reading.problem,
         chunks=tuple(split(source, reading, store.encoder)),
-        references=tuple(references(reading, page_key) if reading.own else ()),
+        references=tuple(references(reading, key_of) if reading.own else ()),
     )
 
 

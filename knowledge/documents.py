@@ -74,7 +74,7 @@ class Chunk:
 class Reference:
     """A link with the place where it stands: the section and the line, from 1, of the note `source`.
 
-    `key` names the page that it leads to (`ingest.addresses.page_key`); it is empty where the link leads to none.
+    `key` names the page that it leads to (`ingest.addresses.key_of`); it is empty where the link leads to none.
     """
 
     text: str
@@ -95,7 +95,7 @@ class Document:
     """A source and its chunks.
 
     `file` is where it was read: the source itself, the archive that holds it, or nothing for a fetched page. `key`
-    names the page by its address (`ingest.addresses.page_key`) where it has one; by it notes are matched to what they
+    names the page by its address (`ingest.addresses.key_of`) where it has one; by it notes are matched to what they
     link to. `digest` is that of the bytes it was read from.
     """
 
