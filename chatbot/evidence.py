@@ -138,9 +138,6 @@ def _sentences(text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
 #: How many chunks are looked at, and how many of their sections are read sentence by sentence.
 CONSIDERED = 10
 READ = 3
-#: What the best unit of a section adds to the section's own score. Chosen on the collections in `answerable/` and on
-#: Wikipedia paragraphs; between 0.1 and 0.5 little changes.
-_UNIT_SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -167,17 +164,7 @@ def gather(question: str, store: Store) -> Evidence:
     for hit in hits:
         by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
     sections = [replace(hit, chunk=store.around(hit.chunk)) for hit in list(by_section.values())[:READ]]
-    scored = _score(question, sections, store)
-    ranked = [replace(section, score=_worth(section, scored)) for section in sections]
-    ranked.sort(key=lambda section: -section.score)
-    return Evidence(tuple(hits), tuple(ranked), tuple(scored))
-
-
-def _worth(section: Hit, scored: Sequence[Scored]) -> float:
-    """A section's own score with that of its best unit."""
-    return section.score + _UNIT_SHARE * max(
-        (item.score for item in scored if item.unit.chunk == section.chunk), default=section.score
-    )
+    return Evidence(tuple(hits), tuple(sections), tuple(_score(question, sections, store)))
 
 
 def _score(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:

@@ -348,6 +348,32 @@ class Catalogue:
         total, holding = self.counts()[1], self.frequency(word)
         return max(1e-6, math.log((total - holding + 0.5) / (holding + 0.5)))
 
+    # -- what late interaction reads ----------------------------------------------------------------------------------
+
+    def token_signs(self, vector_ids: list[str]) -> dict[str, bytes]:
+        """The signs of the word pieces (`late_interaction.signs`) of those of `vector_ids` that are here."""
+        return dict(
+            self._rows(
+                f"SELECT vector_id, signs FROM token_signs WHERE vector_id IN ({_places(vector_ids)})", vector_ids
+            )
+        )
+
+    def with_token_signs(self, vector_ids: Iterable[str]) -> set[str]:
+        """Those of `vector_ids` whose signs are here."""
+        return {
+            vector_id
+            for vector_id in vector_ids
+            if self._rows("SELECT 1 FROM token_signs WHERE vector_id = ?", [vector_id])
+        }
+
+    def put_token_signs(self, signs: dict[str, bytes]) -> None:
+        with self.transaction():
+            self._db.executemany("INSERT OR REPLACE INTO token_signs VALUES (?, ?)", list(signs.items()))
+
+    def delete_token_signs(self, vector_ids: Iterable[str]) -> None:
+        with self.transaction():
+            self._db.executemany("DELETE FROM token_signs WHERE vector_id = ?", [(key,) for key in vector_ids])
+
     # -- links and the pages they lead to ---------------------------------------------------------------------------
 
     def references(self) -> list[Reference]:

@@ -166,7 +166,8 @@ class Hit:
     """A chunk found for a question.
 
     `similarity` is the cosine of the embeddings; `coverage` the share, 0 to 1, of the attainable BM25 score
-    (`Catalogue.match`); `score` what the ranking went by. Ranks count from 1, and are None where that ranking did not
+    (`Catalogue.match`); `token_similarity` the figure of late interaction, 0 where it was not asked for; `score` what
+    the ranking went by. Ranks count from 1, and are None where that ranking did not
     return the chunk among its candidates.
     """
 
@@ -174,5 +175,6 @@ class Hit:
     score: float
     similarity: float = 0.0
     coverage: float = 0.0
+    token_similarity: float = 0.0
     dense_rank: int | None = None
     sparse_rank: int | None = None

@@ -1,6 +1,6 @@
 """Encoders: text in, unit vectors out.
 
-`sentence-transformers` is the reference and serves any model. A model folder that holds `encoder.onnx`
+`sentence-transformers` is the reference and serves any model. A model folder that holds ONNX_FILE
 (`build_onnx`, made at set-up and checked against the reference) is run by ONNX Runtime instead, so that indexing and
 searching never import torch. Beside it may stand a form with 8-bit weights (`choose_precision`).
 """
@@ -8,7 +8,7 @@ searching never import torch. Beside it may stand a form with 8-bit weights (`ch
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
     from sentence_transformers import SentenceTransformer
 
-ONNX_FILE = "encoder.onnx"
-INT8_FILE = "encoder-int8.onnx"
+ONNX_FILE = "encoder-tokens.onnx"
+INT8_FILE = "encoder-tokens-int8.onnx"
 #: Which of the two serves on this machine, and why: `{"precision": "int8" | "float32", "reason": ...}`.
 CHOICE_FILE = "encoder.json"
 #: How far a vector of the ONNX graph may stand from the reference, in any coordinate.
@@ -44,6 +44,13 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit vectors of shape (len(texts), dimension), float32."""
+        ...
+
+    def encode_with_tokens(self, texts: Sequence[str]) -> "tuple[np.ndarray, list[np.ndarray]]":
+        """As `encode`; and for each text the vectors of its word pieces, of shape (pieces, dimension) and any length.
+
+        Pieces without a letter or a digit are left out.
+        """
         ...
 
     def token_starts(self, text: str) -> list[int]:
@@ -108,23 +115,40 @@ class OnnxEncoder:
     def encode(self, texts: Sequence[str]) -> "np.ndarray":
         import numpy as np
 
-        encodings = self._tokenizer.encode_batch([_encodable(text) for text in texts])
-        # neighbours of like length share a batch, so that little of it is padding
-        order = sorted(range(len(encodings)), key=lambda index: -len(encodings[index]))
-        vectors = np.zeros((len(encodings), self._dimension), dtype=np.float32)
-        start = 0
-        while start < len(order):
-            longest = len(encodings[order[start]])
-            rows = order[start : start + max(1, _TOKENS_AT_ONCE // longest)]
-            vectors[rows] = self._run([encodings[row].ids for row in rows])
-            start += len(rows)
+        vectors = np.zeros((len(texts), self._dimension), dtype=np.float32)
+        for rows, _, (batch,) in self._run_batches(texts, ["embedding"]):
+            vectors[rows] = batch
         return vectors
+
+    def encode_with_tokens(self, texts: Sequence[str]) -> "tuple[np.ndarray, list[np.ndarray]]":
+        import numpy as np
+
+        vectors = np.zeros((len(texts), self._dimension), dtype=np.float32)
+        tokens: list[np.ndarray] = [vectors[:0]] * len(texts)
+        for rows, encodings, (batch, states) in self._run_batches(texts, ["embedding", "tokens"]):
+            vectors[rows] = batch
+            for row, encoding, of_text in zip(rows, encodings, states, strict=True):
+                tokens[row] = of_text[_words_among(encoding.tokens, encoding.special_tokens_mask)]
+        return vectors, tokens
 
     @property
     def _dimension(self) -> int:
         return self._session.get_outputs()[0].shape[1]
 
-    def _run(self, ids: list[list[int]]) -> "np.ndarray":
+    def _run_batches(self, texts: Sequence[str], outputs: list[str]) -> "Iterator[tuple[list[int], list, list]]":
+        """Rows of `texts`, their encodings and the outputs for them, a batch at a time."""
+        encodings = self._tokenizer.encode_batch([_encodable(text) for text in texts])
+        # neighbours of like length share a batch, so that little of it is padding
+        order = sorted(range(len(encodings)), key=lambda index: -len(encodings[index]))
+        start = 0
+        while start < len(order):
+            longest = len(encodings[order[start]])
+            rows = order[start : start + max(1, _TOKENS_AT_ONCE // longest)]
+            batch = [encodings[row] for row in rows]
+            yield rows, batch, self._run([encoding.ids for encoding in batch], outputs)
+            start += len(rows)
+
+    def _run(self, ids: list[list[int]], outputs: list[str]) -> "list[np.ndarray]":
         import numpy as np
 
         longest = max(map(len, ids))
@@ -133,7 +157,7 @@ class OnnxEncoder:
         for row, tokens in enumerate(ids):
             input_ids[row, : len(tokens)] = tokens
             attention_mask[row, : len(tokens)] = 1
-        return self._session.run(None, {"input_ids": input_ids, "attention_mask": attention_mask})[0]
+        return self._session.run(outputs, {"input_ids": input_ids, "attention_mask": attention_mask})
 
     def token_starts(self, text: str) -> list[int]:
         return [start for start, _ in self._counter.encode(_encodable(text), add_special_tokens=False).offsets]
@@ -163,13 +187,38 @@ class SentenceTransformersEncoder:
             [_encodable(text) for text in texts], batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
         )
 
+    def encode_with_tokens(self, texts: Sequence[str]) -> "tuple[np.ndarray, list[np.ndarray]]":
+        import numpy as np
+
+        outputs = self._model.encode(
+            [_encodable(text) for text in texts], batch_size=_BATCH, output_value=None, show_progress_bar=False
+        )
+        vectors = np.stack([output["sentence_embedding"].float().numpy() for output in outputs])
+        tokenizer = self._model.tokenizer
+        around = {tokenizer.cls_token, tokenizer.sep_token, tokenizer.pad_token}
+        tokens = []
+        for output in outputs:
+            pieces = tokenizer.convert_ids_to_tokens(output["input_ids"])
+            special = [piece in around for piece in pieces]
+            tokens.append(output["token_embeddings"].float().numpy()[_words_among(pieces, special)])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), tokens
+
     def token_starts(self, text: str) -> list[int]:
         tokens = self._model.tokenizer(_encodable(text), add_special_tokens=False, return_offsets_mapping=True)
         return [start for start, _ in tokens["offset_mapping"]]
 
 
+def _words_among(pieces: Sequence[str], special: Sequence[int | bool]) -> list[int]:
+    """The places of the pieces that hold a letter or a digit, special tokens and padding aside."""
+    return [
+        place
+        for place, (piece, is_special) in enumerate(zip(pieces, special, strict=True))
+        if not is_special and any(map(str.isalnum, piece))
+    ]
+
+
 def build_onnx(folder: Path) -> float:
-    """Write `encoder.onnx` into a sentence-transformers folder of a BERT with mean pooling.
+    """Write ONNX_FILE into a sentence-transformers folder of a BERT with mean pooling.
 
     Returns the largest difference between its vectors and the reference's. Raises NotesError where that is over
     TOLERANCE; the file is then not kept.
@@ -196,8 +245,8 @@ def build_onnx(folder: Path) -> float:
             tuple(sample.values()),
             partial,
             input_names=list(sample),
-            output_names=["embedding"],
-            dynamic_axes={**dict.fromkeys(sample, axes), "embedding": {0: "texts"}},
+            output_names=["embedding", "tokens"],
+            dynamic_axes={**dict.fromkeys([*sample, "tokens"], axes), "embedding": {0: "texts"}},
             opset_version=17,
             dynamo=False,
         )
@@ -211,7 +260,7 @@ def build_onnx(folder: Path) -> float:
 
 
 def choose_precision(folder: Path) -> str:
-    """Make the 8-bit form of `encoder.onnx`, choose between the two for this machine, and return the reason.
+    """Make the 8-bit form of ONNX_FILE, choose between the two for this machine, and return the reason.
 
     The weights are quantised once, for each output channel; the activations as they come (dynamic quantisation:
     https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
@@ -259,7 +308,8 @@ _SAMPLES = [
 
 
 def _pooled(reference: "SentenceTransformer") -> "torch.nn.Module":
-    """The transformer with the mean pooling and normalising that sentence-transformers does behind it."""
+    """The transformer with the mean pooling and normalising that sentence-transformers does behind it, and with what
+    it pools."""
     import torch
 
     class Pooled(torch.nn.Module):
@@ -267,12 +317,12 @@ def _pooled(reference: "SentenceTransformer") -> "torch.nn.Module":
             super().__init__()
             self.bert: torch.nn.Module = reference[0].auto_model  # type: ignore[assignment]
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             states = self.bert(
                 input_ids=input_ids, attention_mask=attention_mask, token_type_ids=torch.zeros_like(input_ids)
             ).last_hidden_state
             mask = attention_mask.unsqueeze(-1).to(states.dtype)
-            return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1)
+            return torch.nn.functional.normalize((states * mask).sum(1) / mask.sum(1), dim=1), states
 
     return Pooled().eval()
 

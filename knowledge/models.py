@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from knowledge.encoder import CHOICE_FILE, build_onnx, choose_precision
+from knowledge.encoder import CHOICE_FILE, ONNX_FILE, build_onnx, choose_precision
 from knowledge.errors import NotesError
 from knowledge.settings import DEFAULT_EMBEDDING_MODEL, DEFAULT_LANGUAGE_MODEL
 
@@ -90,7 +90,7 @@ def install(models: Path, say: Callable[[str], None], force: bool = False) -> No
 
 def default_embedding_model(models: Path) -> InstalledModel:
     folder = models / DEFAULT_EMBEDDING_MODEL
-    problem = None if (folder / CHOICE_FILE).is_file() else "not installed"
+    problem = None if (folder / CHOICE_FILE).is_file() and (folder / ONNX_FILE).is_file() else "not installed"
     return InstalledModel(DEFAULT_EMBEDDING_MODEL, "embedding", folder, _size(folder), problem)
 
 

@@ -25,7 +25,7 @@ CREATE TABLE pages (
 );
 """
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 
 # The triggers keep the full-text index in step inside every transaction:
 # https://sqlite.org/fts5.html#external_content_tables
@@ -71,6 +71,8 @@ CREATE TABLE edition.chunks (
 );
 CREATE INDEX edition.chunks_by_document ON chunks (document_id);
 CREATE INDEX edition.chunks_by_vector ON chunks (vector_id);
+-- beside the vectors in Chroma, under the same ids
+CREATE TABLE edition.token_signs (vector_id TEXT PRIMARY KEY, signs BLOB NOT NULL);
 CREATE TABLE edition.links (
     id INTEGER PRIMARY KEY,
     document_id INTEGER NOT NULL REFERENCES documents ON DELETE CASCADE,

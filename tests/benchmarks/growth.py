@@ -34,6 +34,10 @@ class RandomEncoder:
         vectors = self._random.standard_normal((len(texts), _DIMENSION)).astype(np.float32)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
+    def encode_with_tokens(self, texts: Sequence[str]) -> tuple[np.ndarray, list[np.ndarray]]:
+        tokens = [self._random.standard_normal((len(text.split()), _DIMENSION)) for text in texts]
+        return self.encode(texts), tokens
+
 
 def growth() -> Iterator[str]:
     """A line for each size; random vectors and words, no encoder."""

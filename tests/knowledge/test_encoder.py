@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from knowledge.encoder import (
+    ONNX_FILE,
     TOLERANCE,
     OnnxEncoder,
     SentenceTransformersEncoder,
@@ -38,6 +39,16 @@ def test_the_fast_encoder_equals_the_reference(encoder, models):
     assert np.abs(encoder.encode(TEXTS) - reference.encode(TEXTS)).max() < TOLERANCE
     assert encoder.max_tokens == reference.max_tokens == 254
     assert encoder.token_starts("Fix broken unicode") == reference.token_starts("Fix broken unicode")
+
+
+def test_the_word_pieces_have_the_vectors_that_the_reference_pools(encoder, models):
+    reference = SentenceTransformersEncoder(str(models / "all-MiniLM-L6-v2"))
+    ours, theirs = encoder.encode_with_tokens(TEXTS), reference.encode_with_tokens(TEXTS)
+    assert np.abs(ours[0] - theirs[0]).max() < TOLERANCE
+    for mine, other in zip(ours[1], theirs[1], strict=True):
+        assert mine.shape == other.shape
+        assert not len(mine) or np.abs(mine - other).max() < 10 * TOLERANCE
+    assert [len(pieces) for pieces in encoder.encode_with_tokens(["a b, c?", "…", ""])[1]] == [3, 0, 0]
 
 
 def test_vectors_are_of_unit_length_and_do_not_depend_on_their_neighbours(encoder):
@@ -88,7 +99,7 @@ def test_a_damaged_model_is_told(tmp_path, models):
     folder.mkdir()
     for name in ("tokenizer.json", "sentence_bert_config.json"):
         (folder / name).write_bytes((models / folder.name / name).read_bytes())
-    (folder / "encoder.onnx").write_bytes(b"garbage")
+    (folder / ONNX_FILE).write_bytes(b"garbage")
     with pytest.raises(NotesError, match="damaged"):
         load_encoder(folder.name, tmp_path)
 

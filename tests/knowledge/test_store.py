@@ -56,6 +56,20 @@ def test_a_passage_that_is_repeated_without_end_fills_no_search(store, settings,
     assert all(hit.similarity for hit in store.search("Ada", 3 * CANDIDATES))
 
 
+def test_what_late_interaction_reads_comes_and_goes_with_the_passages(add, store, tmp_path):
+    add("## Kettle\nDescale it with vinegar.\n## Bicycle\nOil the chain.\n")
+    best, other = store.search("how to descale a kettle", 2)
+    assert best.token_similarity > other.token_similarity > 0
+    add("## Kettle\nDescale it with vinegar.\n")
+    with sqlite3.connect(tmp_path / "home" / "index" / "1.sqlite") as index:
+        (left,) = index.execute("SELECT vector_id FROM token_signs")
+        assert left[0] == best.chunk.vector_id
+        index.execute("DELETE FROM token_signs")
+    # an index that lost them is mended when the passage is written again
+    add("## Kettle\nDescale it with vinegar.\n\n## Cat\nIt sleeps.\n")
+    assert store.search("how to descale a kettle", 1)[0].token_similarity == pytest.approx(best.token_similarity, abs=0.1)
+
+
 def test_the_whole_section_comes_back_from_any_part_of_it(add, store):
     sentences = [
         f"Sentence number {n} tells of thing {n} at some length, so that it fills the passage." for n in range(40)

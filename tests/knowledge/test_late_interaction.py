@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from knowledge.encoder import OnnxEncoder
+from knowledge.late_interaction import signs, similarities
+
+
+@pytest.fixture(scope="module")
+def tokens_of(models):
+    encoder = OnnxEncoder(models / "all-MiniLM-L6-v2")
+    return lambda text: encoder.encode_with_tokens([text])[1][0]
+
+
+def test_a_passage_that_meets_each_word_is_ahead_of_one_that_meets_some(tokens_of):
+    passages = [
+        "Descale the kettle with vinegar once a month.",
+        "Oil the chain of the bicycle after rain.",
+        "The kettle was a gift.",
+    ]
+    figures = similarities(
+        tokens_of("how often to remove limescale from the kettle"), list(map(signs, map(tokens_of, passages)))
+    )
+    assert figures[0] == max(figures)
+    assert figures[1] == min(figures)
+
+
+def test_signs_stand_for_the_vectors_they_are_of(tokens_of):
+    query = tokens_of("a kettle full of vinegar")
+    (same,) = similarities(query, [signs(query)])
+    (other,) = similarities(query, [signs(tokens_of("Oil the chain of the bicycle."))])
+    assert len(signs(query)) == len(query) * 384 / 8
+    # the cosine of a vector with random coordinates to its signs is about sqrt(2 / pi)
+    assert same == pytest.approx(np.sqrt(2 / np.pi), abs=0.05)
+    assert other < same / 2
+
+
+def test_where_there_are_no_words_nothing_is_met(tokens_of):
+    words, none = tokens_of("kettle"), tokens_of("?!")
+    assert len(none) == 0
+    assert similarities(none, [signs(words)]) == [0.0]
+    assert similarities(words, [signs(none), signs(words)])[0] == 0.0
