@@ -18,7 +18,7 @@ SYSTEM = "You are a helpful assistant."
 
 @pytest.fixture(scope="module")
 def engine(models):
-    return load_engine(Settings(home=models.parent), "gpt4all")
+    return load_engine(Settings(home=models.parent, answer_seconds=1000), "gpt4all")
 
 
 def reply(engine, user, max_tokens=24):
@@ -53,8 +53,8 @@ def seconds(call):
 
 
 def test_a_closed_stream_frees_the_model_at_once(engine):
-    whole = seconds(lambda: list(engine.stream(STORY, 300)))
-    stream = engine.stream(STORY, 300)
+    whole = seconds(lambda: list(engine.stream(STORY, 100)))
+    stream = engine.stream(STORY, 100)
     next(piece for piece in stream if piece)
     assert seconds(stream.close) < 0.2 * whole
     assert seconds(lambda: reply(engine, "Hello", 1)) < 0.5 * whole
