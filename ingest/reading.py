@@ -65,24 +65,42 @@ class Reading:
         return "".join((*pieces, self.text[position:]))
 
 
-_BARE_URL = re.compile(r"https?://[^\s<>\"'`]{1,4000}")
-
-
-def bare_urls(text: str) -> list[str]:
-    """Addresses standing in plain text, without the punctuation or the unpaired bracket that ends the sentence."""
-    urls = []
-    for url in _BARE_URL.findall(text):
-        url = url.rstrip(".,;:!?*_")
-        for opening, closing in ("()", "[]"):
-            while url.endswith(closing) and url.count(closing) > url.count(opening):
-                url = url[:-1].rstrip(".,;:!?*_")
-        urls.append(url)
-    return urls
+# marks that stand in no address: quotes, the brackets and stops of Chinese and Japanese, what is not seen
+_ENDS = (
+    r"\s<>\"'`“”„«»‹›\u3001\u3002\u3008-\u3011\u3014-\u301b\u301d-\u301f\uff01\uff02\uff07-\uff09\uff0c\uff0e\uff1a-\uff1c"
+    r"\uff1e\uff1f\uff3b\uff3d\uff5b\uff5d\uff5f-\uff64\u200b\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff"
+)
+# as GitHub does, http is assumed where an address begins with www
+_BARE_ADDRESS = re.compile(
+    rf"(?:https?://(?=[^\W_]|\[)|(?<![A-Za-z0-9./:@=_-])www\.(?=[\w-]+\.\w))[^{_ENDS}]{{1,4000}}", re.IGNORECASE
+)
+_END_OF_SENTENCE = ".,;:!?*_~…’،؛؟۔।"
 
 
 def bare_links(text: str) -> list[tuple[int, Link]]:
-    """The bare addresses of a text with the lines that they stand on."""
-    return [(line, Link(url, url)) for line, content in enumerate(text.split("\n")) for url in bare_urls(content)]
+    """The addresses that stand in plain text, with their lines; without the punctuation or the unpaired bracket that
+    ends the sentence."""
+    return [
+        (line, Link(written, web_address(written)))
+        for line, content in enumerate(text.split("\n"))
+        for written in map(_without_end, _BARE_ADDRESS.findall(content))
+    ]
+
+
+def _without_end(address: str) -> str:
+    address = address.rstrip(_END_OF_SENTENCE)
+    for opening, closing in ("()", "[]", "{}"):
+        while address.endswith(closing) and address.count(closing) > address.count(opening):
+            address = address[:-1].rstrip(_END_OF_SENTENCE)
+    return address
+
+
+def web_address(text: str) -> str:
+    """The web address that a text is, in whole; empty where it is none."""
+    beginning = text[:8].lower()
+    if beginning.startswith("www."):
+        return f"http://{text}"
+    return text if beginning.startswith(("http://", "https://")) else ""
 
 
 def paragraph_starts(text: str) -> list[int]:

@@ -4,7 +4,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
-from ingest.reading import Reading, Section, bare_urls, blank, line_starts
+from ingest.reading import Reading, Section, bare_links, blank, line_starts
 from knowledge.documents import Link
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _read_inline(inline: "Token", reading: Reading) -> None:
 
 
 def _read_text(text: str, line: int, reading: Reading) -> None:
-    reading.links += [(line, Link(url, url)) for url in bare_urls(text)]
+    reading.links += [(line, link) for _, link in bare_links(text)]
     for target, alias in _WIKI_LINK.findall(text):
         reading.links.append((line, Link((alias or target).strip(), f"[[{target.strip()}]]")))
     reading.tags += [(line, several or single) for several, single in _TAG.findall(text)]

@@ -562,9 +562,7 @@ def _links(text: str, starts: list[int], pages: list[_Page], offsets: list[list[
             for other in (line - 1, line, line + 1):
                 near[other].append(anchor.url)
     # of an address that is broken over two lines the text alone gives only the first part
-    links += [
-        (line, link) for line, link in bare_links(text) if not any(url.startswith(link.url) for url in near[line])
-    ]
+    links += [(line, link) for line, link in bare_links(text) if not any(link.text in url for url in near[line])]
     return sorted(links, key=lambda pair: pair[0])
 
 

@@ -223,6 +223,12 @@ def test_a_link_over_two_lines_is_one():
     assert link.text.endswith("of the moon")
 
 
+def test_an_address_that_shows_without_its_scheme_is_one_link():
+    link = b"/Annots[<</Type/Annot/Subtype/Link/Rect[70 770 300 795]/A<</S/URI/URI(https://www.a.example/)>>>>]"
+    [(_, found)] = read_pdf(make_pdf(draw("www.a.example"), page=link)).links
+    assert found.url == "https://www.a.example/"
+
+
 def test_title_author_and_date_come_from_the_document(bees):
     assert (bees.title, bees.author, bees.published) == ("Keeping bees on a city roof", "Ada Moss", "2024-03-05")
 
