@@ -357,7 +357,7 @@ def _parsed(url: str) -> Address:
 def _joined(address: Address, target: str) -> Address:
     """Where a redirect leads."""
     try:
-        return parse(urljoin(str(address), target.strip().replace(" ", "%20")))
+        return parse(urljoin(str(address), target.strip()))
     except (Refused, ValueError) as error:
         reason = str(error) if isinstance(error, Refused) else "the address cannot be read"
         raise FetchFailed("refused", f"the page redirects to where nothing is fetched: {reason}") from error

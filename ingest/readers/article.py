@@ -251,7 +251,7 @@ class _Blocks:
     def __init__(self, root: "HtmlElement") -> None:
         from lxml import etree
 
-        self.weights: list[int] = []
+        self.weights: list[float] = []
         self.letters: list[int] = []
         self.spans: dict[HtmlElement, tuple[int, int]] = {}
         self._text = self._linked = self._links = self._whole = 0

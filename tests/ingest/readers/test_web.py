@@ -141,9 +141,6 @@ def test_a_page_within_one_form_is_read():
 def test_a_section_called_comments_is_text():
     section = f'<section id="toc"><h2>The toc<a class="headerlink" href="#toc">¶</a></h2><p>{WORDS}</p></section>'
     assert "## The toc" in article(f"<main><h1>Manual</h1><p>{WORDS * 3}</p>{section}</main>").text
-
-
-def test_comments_in_code_stay_and_those_of_readers_go():
     by_sphinx = section.replace("toc", "comments")
     by_texinfo = (
         f'<a href="#Comments">Up</a><div class="section" id="Comments"><h4>The comments</h4><p>{WORDS}</p></div>'
@@ -166,6 +163,9 @@ def test_a_table_of_links_does_not_cut_an_article_in_two():
     text = article(f"<div>{first}<table>{rows}</table><h2>Mail</h2><p>{WORDS * 5}</p></div>").text
     assert "ask the browser for its name" in text
     assert "a-package-name-7 | viewer" in text
+
+
+def test_comments_in_code_stay_and_those_of_readers_go():
     code = '<pre><code><span class="token comment"># keep</span>\nrun()</code></pre>'
     body = f'<article><p>{WORDS * 3}</p>{code}</article><div class="comments"><p>Nice post!</p></div>'
     text = article(f"<main>{body}</main>").text
@@ -184,6 +184,9 @@ def test_a_page_whose_outermost_tags_close_themselves_is_read():
     assert "trims the wick" in read_html(page.encode(), "https://docs.example.org/a").text
 
 
+def test_a_page_of_questions_with_answers_in_its_markup_keeps_the_questions():
+    answer = f'<div itemprop="acceptedAnswer" itemtype="https://schema.org/Answer"><p itemprop="text">{WORDS}</p></div>'
+    question = f'<div itemtype="https://schema.org/Question"><h3 itemprop="name">Who trims the wick?</h3>{answer}</div>'
     assert "### Who trims" in article(f'<main itemtype="https://schema.org/FAQPage">{question * 3}</main>').text
 
 
