@@ -7,7 +7,7 @@ supported, or there is no model, the notes are quoted.
 
 import threading
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 
@@ -218,17 +218,25 @@ class Assistant:
     def _intent(self, question: str) -> str | None:
         """The small talk that a question is, or None. It is a question to the notes as soon as it holds a word that
         stands in them and not in the examples of the intent, or many strange words and no clear intent."""
-        if self._bot is None:
-            headings = [(heading, None) for heading in self._store.headings(500)]
-            self._bot = IntentBot().fit([*self._small_talk.examples, *headings])
-        intent, confidence = self._bot.predict(question)
+        if any(map(self._store.knows, self._strange(question, self._small_talk.responses))):
+            return None  # whatever the bot would say: most questions need not wait for it
+        intent, confidence = self._intent_bot().predict(question)
         if intent is None:
             return None
-        own = {token for text, label in self._small_talk.examples if label == intent for token in tokens(text)}
-        asked = content_words(question)
-        strange = [word for word in asked if not set(tokens(word)) <= own]
-        mostly_strange = len(strange) * 2 >= len(asked) and confidence < SURE
+        strange = self._strange(question, [intent])
+        mostly_strange = len(strange) * 2 >= len(content_words(question)) and confidence < SURE
         return None if mostly_strange or any(map(self._store.knows, strange)) else intent
+
+    def _strange(self, question: str, intents: Collection[str]) -> list[str]:
+        """The words of a question that stand in no example of these intents."""
+        known = set().union(*map(self._small_talk.words, intents))
+        return [word for word in content_words(question) if not set(tokens(word)) <= known]
+
+    def _intent_bot(self) -> IntentBot:
+        if self._bot is None:
+            headings = [(heading, None) for heading in self._store.headings(500)]
+            self._bot = IntentBot(self._store.encoder).fit([*self._small_talk.examples, *headings])
+        return self._bot
 
     def _facts(self) -> dict[str, str]:
         """What small talk may state about the index."""

@@ -256,7 +256,7 @@ def _print_hits(hits: "list[Hit]", store: "Store") -> None:
 
 @cli.command()
 @click.argument("question", required=False)
-@click.option("--engine", metavar="NAME", help="gpt4all, or extract to quote the notes without a language model.")
+@click.option("--engine", metavar="NAME", help="gpt4all, openai (a server of yours), or extract to quote the notes.")
 @batch_option
 @home_option
 @json_option
@@ -275,7 +275,7 @@ def ask(question: str | None, engine: str | None, batch: Path | None, as_json: b
 
 
 @cli.command()
-@click.option("--engine", metavar="NAME", help="gpt4all, or extract to quote the notes without a language model.")
+@click.option("--engine", metavar="NAME", help="gpt4all, openai (a server of yours), or extract to quote the notes.")
 @home_option
 def chat(engine: str | None) -> None:
     """Talk with the notes in the terminal."""
@@ -446,7 +446,7 @@ def _ask_all(
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on: this machine's own only.")
 @click.option("--port", default=7860, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--engine", metavar="NAME", help="gpt4all, or extract to quote the notes without a language model.")
+@click.option("--engine", metavar="NAME", help="gpt4all, openai (a server of yours), or extract to quote the notes.")
 @home_option
 def serve(host: str, port: int, engine: str | None) -> None:
     """Open the chat page for a browser on this machine."""

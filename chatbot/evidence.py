@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from knowledge.documents import Chunk, Hit
 from knowledge.store import Store
-from knowledge.text import MARKDOWN_LINK, STOP_WORDS, content_words, is_only_links, sentence_spans, trim, words
+from knowledge.text import MARKDOWN_LINK, content_words, is_only_links, is_stop_word, sentence_spans, trim, words
 
 if TYPE_CHECKING:
     from nltk.stem import PorterStemmer
@@ -270,7 +270,7 @@ def _introduces(item: Scored) -> bool:
 @lru_cache(maxsize=4096)
 def stems(text: str) -> frozenset[str]:
     """The stems of all words of `text` that carry meaning."""
-    return frozenset(stem(word) for word in words(text) if word not in STOP_WORDS)
+    return frozenset(stem(word) for word in words(text) if not is_stop_word(word))
 
 
 @lru_cache(maxsize=2**16)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from chatbot.evidence import Scored, stem, stems
-from knowledge.text import STOP_WORDS, words
+from knowledge.text import is_stop_word, words
 
 #: Share of a sentence's content words that must stand, in the same order, in the unit that supports it.
 SUPPORT = 0.8
@@ -36,7 +36,7 @@ def supporting(sentence: str, question: str, evidence: Sequence[Scored]) -> Scor
 
 
 def _sequence(text: str) -> list[str]:
-    return [stem(word) for word in words(text) if word not in STOP_WORDS]
+    return [stem(word) for word in words(text) if not is_stop_word(word)]
 
 
 def _negations(text: str) -> int:

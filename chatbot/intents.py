@@ -339,12 +339,17 @@ def _stemmer() -> "PorterStemmer":
     return PorterStemmer()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SmallTalk:
     """The intents shipped with the project: their examples, and what to reply."""
 
     examples: tuple[tuple[str, str | None], ...]
     responses: dict[str, tuple[str, ...]]
+
+    @cache  # noqa: B019  it lives as long as the program
+    def words(self, intent: str) -> frozenset[str]:
+        """The stems in the examples of an intent."""
+        return frozenset(token for text, label in self.examples if label == intent for token in tokens(text))
 
     def reply(self, intent: str, turn: int, facts: dict[str, str]) -> str:
         """The response for the `turn`-th reply of a conversation, with `{names}` in it replaced from `facts`."""

@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from knowledge.errors import NotesError
 
@@ -190,7 +190,7 @@ class SentenceTransformersEncoder:
     def encode_with_tokens(self, texts: Sequence[str]) -> "tuple[np.ndarray, list[np.ndarray]]":
         import numpy as np
 
-        outputs = self._model.encode(
+        outputs: Any = self._model.encode(
             [_encodable(text) for text in texts], batch_size=_BATCH, output_value=None, show_progress_bar=False
         )
         vectors = np.stack([output["sentence_embedding"].float().numpy() for output in outputs])

@@ -13,6 +13,7 @@ STOP_WORDS = frozenset(
     where which while who whom whose why will with within without would you your yours""".split()
 )
 
+_CONTRACTED = frozenset({"s", "t", "re", "ve", "ll", "d", "m"})
 # bounded, since a search from each of a million brackets to the end of the text would take hours
 MARKDOWN_LINK = re.compile(r"\[([^\]]{0,500})\]\(([^)\s]{0,4000})\)")
 _URL = re.compile(r"https?://\S+")
@@ -34,7 +35,13 @@ def words(text: str) -> list[str]:
 def content_words(text: str) -> list[str]:
     """The words that carry meaning; every word where all are function words, so that a query is never empty."""
     found = words(text)
-    return [word for word in found if word not in STOP_WORDS] or found
+    return [word for word in found if not is_stop_word(word)] or found
+
+
+def is_stop_word(word: str) -> bool:
+    """Whether a word is a function word, also with a contracted one behind it ("what's", "don't", "you're")."""
+    stem, apostrophe, ending = word.replace("’", "'").partition("'")
+    return word in STOP_WORDS or (bool(apostrophe) and ending in _CONTRACTED and stem.removesuffix("n") in STOP_WORDS)
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
