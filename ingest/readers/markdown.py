@@ -4,7 +4,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
-from ingest.reading import Reading, Section, bare_links, blank, line_starts
+from ingest.reading import Reading, Section, bare_links, blank, blanked, line_starts
 from knowledge.documents import Link
 
 if TYPE_CHECKING:
@@ -15,7 +15,12 @@ _YAML_FRONT = re.compile(r"\A---[ \t]*\n(.*?\n)??(?:---|\.\.\.)[ \t]*(?:\n|\Z)",
 _TOML_FRONT = re.compile(r"\A\+\+\+[ \t]*\n(.*?\n)??\+\+\+[ \t]*(?:\n|\Z)", re.DOTALL)
 _LONGEST_FRONT_MATTER = 2**16
 _WIKI_LINK = re.compile(r"!?\[\[([^\[\]|\n]+)(?:\|([^\[\]\n]*))?\]\]")
-_ANCHOR = re.compile(r"<a\s[^>]*?href\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
+_ANCHOR = re.compile(r"<a\s[^<>]*?href\s*=\s*[\"']?([^\"'\s>]+)", re.IGNORECASE)
+_HTML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+# tags, and what stands in a link or is code
+_NO_HTML_TEXT = re.compile(
+    r"<(a|code|pre|script|style|textarea)\b[^<>]*>.*?(?:</\1\s*>|\Z)|<[^<>]*>", re.DOTALL | re.IGNORECASE
+)
 # Bear closes a tag of several words with a second #
 _TAG = re.compile(r"(?<![^\s(\[,;])#(?:([\w/-]+(?: [\w/-]+){1,5})#(?![\w#])|([\w/-]*[^\W\d][\w/-]*))")
 
@@ -83,7 +88,7 @@ def _outline(text: str) -> Reading:
         elif token.type == "inline":
             _read_inline(token, reading)
         elif token.type == "html_block":
-            reading.links += _anchors(token.content, (token.map or [0])[0])
+            reading.links += _links_in_html(token.content, (token.map or [0])[0])
     _add_unused_references(environment, reading)
     # footnotes are parsed last, wherever they stand
     reading.blocks.sort()
@@ -151,7 +156,7 @@ def _read_inline(inline: "Token", reading: Reading) -> None:
         elif child.type == "text":
             _read_text(child.content, line, reading)
         elif child.type == "html_inline":
-            reading.links += _anchors(child.content, line)
+            reading.links += _links_in_html(child.content, line)
 
 
 def _read_text(text: str, line: int, reading: Reading) -> None:
@@ -161,15 +166,18 @@ def _read_text(text: str, line: int, reading: Reading) -> None:
     reading.tags += [(line, several or single) for several, single in _TAG.findall(text)]
 
 
-def _anchors(html: str, first_line: int) -> list[tuple[int, Link]]:
-    """The links of a piece of raw HTML."""
-    import html as entities
+def _links_in_html(html: str, first_line: int) -> list[tuple[int, Link]]:
+    """The links of a piece of raw HTML, and the addresses that stand in its text."""
+    from html import unescape
 
-    return [
-        (first_line + html.count("\n", 0, match.start()), Link(url, url))
+    html = blanked(_HTML_COMMENT, html)
+    links = [
+        (html.count("\n", 0, match.start()), Link(url, url))
         for match in _ANCHOR.finditer(html)
-        if (url := entities.unescape(match.group(1)))
+        if (url := unescape(match.group(1)))
     ]
+    links += bare_links(unescape(blanked(_NO_HTML_TEXT, html)))
+    return [(first_line + line, link) for line, link in links]
 
 
 def _add_unused_references(environment: dict, reading: Reading) -> None:
