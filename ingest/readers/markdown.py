@@ -4,7 +4,7 @@ import re
 import tomllib
 from typing import TYPE_CHECKING
 
-from ingest.reading import Reading, Section, bare_links, blank, blanked, line_starts
+from ingest.reading import Reading, Section, bare_links, blank, blanked, line_starts, web_address
 from knowledge.documents import Link
 
 if TYPE_CHECKING:
@@ -33,10 +33,7 @@ def read_markdown(text: str) -> Reading:
     reading.document_tags = _tags_of(metadata.get("tags")) or _tags_of(metadata.get("tag"))
     reading.author = _scalar(metadata.get("author"))
     reading.published = _scalar(metadata.get("date"))
-    url = _scalar(metadata.get("source")) or _scalar(metadata.get("url"))
-    if url.startswith(("http://", "https://")):
-        # clippers keep here what they clipped
-        reading.links.append((0, Link(reading.title or url, url)))
+    reading.links += [(0, Link(reading.title or url, url)) for url in _addresses(metadata)]
     return reading
 
 
@@ -69,6 +66,13 @@ def _tags_of(tags: object) -> tuple[str, ...]:
     if not isinstance(tags, list):
         return ()
     return tuple(tag for value in tags if (tag := _scalar(value).lstrip("#")))
+
+
+def _addresses(metadata: dict) -> list[str]:
+    """The web addresses that clippers and people keep in front matter, each once."""
+    values = [metadata.get(name) for name in ("source", "url", "link", "links")]
+    listed = [one for value in values for one in (value if isinstance(value, list) else [value])]
+    return list(dict.fromkeys(filter(None, (web_address(_scalar(one)) for one in listed))))
 
 
 def _outline(text: str) -> Reading:

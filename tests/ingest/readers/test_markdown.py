@@ -37,3 +37,19 @@ def test_hostile_html_is_read_in_bounded_time():
     started = time.monotonic()
     assert links("<div>\n" + "<a " * 200_000) == []
     assert time.monotonic() - started < 60
+
+
+@pytest.mark.parametrize(
+    ("front", "urls"),
+    [
+        ("source: https://a.example/Inc.", ["https://a.example/Inc."]),
+        ("source: the shelf\nurl: HTTPS://A.example", ["HTTPS://A.example"]),
+        ("url: https://a.example\nsource: https://a.example", ["https://a.example"]),
+        ("link: www.a.example", ["http://www.a.example"]),
+        ("links: [https://a.example, https://b.example, 7, see]", ["https://a.example", "https://b.example"]),
+        ("links:\n  - https://a.example\n  -\n  - [x]", ["https://a.example"]),
+        ("image: https://a.example/x.png\nlinks: {a: b}", []),
+    ],
+)
+def test_front_matter_holds_links(front, urls):
+    assert [url for _, _, url in links(f"---\n{front}\n---\ntext\n")] == urls
