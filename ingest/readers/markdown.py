@@ -164,9 +164,10 @@ def _read_inline(inline: "Token", reading: Reading) -> None:
 
 
 def _read_text(text: str, line: int, reading: Reading) -> None:
-    reading.links += [(line, link) for _, link in bare_links(text)]
+    reading.links += [(line, link) for _, link in bare_links(blanked(_WIKI_LINK, text))]
     for target, alias in _WIKI_LINK.findall(text):
-        reading.links.append((line, Link((alias or target).strip(), f"[[{target.strip()}]]")))
+        url = web_address(target.strip()) or f"[[{target.strip()}]]"
+        reading.links.append((line, Link((alias or target).strip(), url)))
     reading.tags += [(line, several or single) for several, single in _TAG.findall(text)]
 
 
@@ -185,9 +186,12 @@ def _links_in_html(html: str, first_line: int) -> list[tuple[int, Link]]:
 
 
 def _add_unused_references(environment: dict, reading: Reading) -> None:
-    """Add the references that are defined and not used: a list of them at the end is a list of links too."""
+    """Add the references that are defined and not used: a list of them at the end is a list of links too.
+
+    One that leads nowhere, as in `[//]: # (words)`, is how people write comments.
+    """
     used = {link.url for _, link in reading.links}
     for label, reference in environment.get("references", {}).items():
-        if reference["href"] not in used:
+        if reference["href"] not in ("", "#", *used):
             text = reference.get("title") or label.lower()
             reading.links.append((reference["map"][0], Link(text, reference["href"])))

@@ -53,3 +53,20 @@ def test_hostile_html_is_read_in_bounded_time():
 )
 def test_front_matter_holds_links(front, urls):
     assert [url for _, _, url in links(f"---\n{front}\n---\ntext\n")] == urls
+
+
+@pytest.mark.parametrize("line", ["[//]: # (see http://a.example)", "[//]: <> (words)", '[comment]: # "words"'])
+def test_a_comment_is_no_link(line):
+    assert links(f"text\n\n{line}\n\n[a]: https://used.example\n") == [(5, "a", "https://used.example")]
+
+
+@pytest.mark.parametrize(
+    ("written", "link"),
+    [
+        ("[[https://a.example/b]]", ("https://a.example/b", "https://a.example/b")),
+        ("[[https://a.example|words]]", ("words", "https://a.example")),
+        ("[[Some note|words]]", ("words", "[[Some note]]")),
+    ],
+)
+def test_an_address_in_double_brackets_is_one_link(written, link):
+    assert links(f"see {written}.") == [(1, *link)]
