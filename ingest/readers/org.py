@@ -26,6 +26,8 @@ _PROPERTIES = re.compile(r"[ \t]*:PROPERTIES:[ \t]*", re.IGNORECASE)
 _END = re.compile(r"[ \t]*:END:[ \t]*", re.IGNORECASE)
 _ITEM = re.compile(r"^(?:[ \t]*(?:[-+]|\d{1,9}[.)])(?:[ \t]|$)|[ \t]+\*[ \t]|[ \t]*\|(?!-))", re.MULTILINE)
 _LINK = re.compile(r"\[\[([^\[\]\n]+)\](?:\[((?:[^\[\]]++|\[[^\[\]]*\])*+)\])?\]")
+_COMMENT = re.compile(r"^[ \t]*#(?:[ \t].*)?$", re.MULTILINE)
+_VERBATIM = re.compile(r"(?:^|(?<=[\s\-('\"{]))([=~])(?=\S).{0,400}?(?<=\S)\1(?=[\s\-.,:!?;'\")}\[\\]|$)", re.MULTILINE)
 # what has neither a scheme nor a path names a place in the same file
 _ADDRESS = re.compile(r"[A-Za-z][\w+-]*:\S|\.{0,2}/|~/")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -166,9 +168,12 @@ def _add_metadata(reading: Reading, settings: list[tuple[str, str]]) -> None:
 
 
 def _add_links(reading: Reading, prose: str, starts: list[int]) -> None:
+    """Take the links but for those in comments and in what is taken literally."""
+    prose = blanked(_COMMENT, prose)
+    outside_code = blanked(_VERBATIM, prose)
     for match in _LINK.finditer(prose):
         url = match.group(1).strip()
-        if _ADDRESS.match(url):
+        if _ADDRESS.match(url) and outside_code[match.start()] == "[":
             label = " ".join((match.group(2) or url).split())
             reading.links.append((bisect_right(starts, match.start()) - 1, Link(label, url)))
-    reading.links += bare_links(blanked(_LINK, prose))
+    reading.links += bare_links(blanked(_VERBATIM, blanked(_LINK, prose)))

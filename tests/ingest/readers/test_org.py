@@ -143,6 +143,34 @@ def test_links_are_known_with_their_lines():
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "see =http://a.example/?b=1=.",
+            "~curl http://a.example~",
+            "(=http://a.example=)",
+            "=[[http://a.example][b]]=",
+        ),
+        *("# see http://a.example", "  # [[http://a.example][b]]", "#+begin_comment\nhttp://a.example\n#+end_comment"),
+    ],
+)
+def test_what_is_code_or_a_comment_holds_no_links(text):
+    assert read_org(f"words\n{text}\nwords\n").links == []
+
+
+@pytest.mark.parametrize(
+    "text", ["http://a.example/?b=c&d=e", "#a http://a.example/?b=c&d=e", "x = http://a.example/?b=c&d=e = y"]
+)
+def test_what_only_looks_like_code_or_a_comment_holds_links(text):
+    assert [link.url for _, link in read_org(text).links] == ["http://a.example/?b=c&d=e"]
+
+
+def test_code_in_a_label_is_kept():
+    [(_, link)] = read_org("[[http://a.example][the =make= page]]").links
+    assert link.text == "the =make= page"
+
+
 def noisy(sample, count=200):
     """Variants of a sample: cut short, and with characters replaced."""
     dice = random.Random(7)
@@ -179,10 +207,11 @@ def test_next_to_nothing(text):
         "* " + " :a" * 1_500_000,
         "* " + "[1/" * 1_500_000,
         " " * 5_000_000,
+        " =a" * 200_000,
     ],
     ids=[
         *("one word", "headings", "deep headings", "nested list", "open blocks", "open drawers", "brackets"),
-        *("descriptions", "tags", "cookies", "spaces"),
+        *("descriptions", "tags", "cookies", "spaces", "marks of code"),
     ],
 )
 def test_hostile_text_is_read_in_bounded_time(text):
