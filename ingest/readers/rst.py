@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ingest.reading import Reading, Section, Span, bare_links, blanked, line_starts
+from ingest.reading import Reading, Section, Span, bare_links, blank, blanked, line_starts
 from knowledge.documents import Link
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1*[ \t]*")
@@ -23,6 +23,8 @@ _BULLET = re.compile(r"[-*+•‣⁃](?:[ \t]+|$)")
 _ENUMERATOR = re.compile(r"\(?(?:\d{1,9}|[A-Za-z]|[ivxlcdmIVXLCDM]{1,9}|#)[.)](?:[ \t]+|$)")
 _EXPLICIT = re.compile(r"(?:\.\.|__)(?:[ \t]|$)")
 _DIRECTIVE = re.compile(r"\.\.[ \t]+(?:\|[^|\n]+\|[ \t]+)?([\w:.+-]+)::(?:[ \t]|$)")
+# what no directive, target, footnote or substitution is
+_COMMENT = re.compile(r"\.\.(?:[ \t]+(?!_|\[|\||[\w:.+-]+ ?::(?:[ \t]|$)).*)?")
 _OTHER_MARKUP = re.compile(r">>>(?:[ \t]|$)|\|(?:[ \t]|$)|\+[-=+]+\+")
 _LITERAL_DIRECTIVES = frozenset(
     """code code-block sourcecode parsed-literal math raw doctest testcode testoutput testsetup testcleanup
@@ -335,7 +337,7 @@ def _is_reference(address: str) -> bool:
 
 def _add_links(reading: Reading) -> None:
     """Take the links that lead to an address; `:ref:` and its like lead nowhere outside their project."""
-    text = blanked(_IMAGE, blanked(_LITERAL_TEXT, reading.without_code()))
+    text = blanked(_IMAGE, blanked(_LITERAL_TEXT, _without_comments(reading.without_code())))
     targets = _targets(text)
     text = blanked(_TARGET, text)
     references = sorted(_references(text))
@@ -351,6 +353,21 @@ def _add_links(reading: Reading) -> None:
     found.sort(key=lambda mark: mark[0])
     reading.links = [(bisect_right(starts, offset) - 1, link) for offset, link in found]
     reading.links += bare_links(blanked(_PHRASE, text))
+
+
+def _without_comments(text: str) -> str:
+    """The text with its comments replaced by spaces."""
+    lines = text.split("\n")
+    number = 0
+    while number < len(lines):
+        content = lines[number].strip()
+        past = number + 1
+        # two dots between blank lines comment nothing out
+        if _COMMENT.fullmatch(content) and not (content == ".." and _is_blank(lines, past)):
+            past = max(past, _past_indented(lines, past, _indent(lines[number])))
+            lines[number:past] = map(blank, lines[number:past])
+        number = past
+    return "\n".join(lines)
 
 
 def _is_unused(link: Link, used: set[str]) -> bool:

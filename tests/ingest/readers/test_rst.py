@@ -249,6 +249,33 @@ def test_names_are_resolved_whatever_their_case_and_however_indirect():
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            ".. see http://a.example",
+            "..\n   http://a.example",
+            "- item\n\n  .. `a <http://a.example>`_\n\n     and a_",
+        ),
+        ".. first\n\n   http://a.example\n\n.. _a: http://a.example\n.. second\n   a_",
+    ],
+)
+def test_comments_hold_no_links(text):
+    assert [(link.text, link.url) for _, link in read_rst(text).links if link.text != "a"] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(".. note:: http://a.example", ".. note ::\n\n   http://a.example", ".. [1] http://a.example"),
+        *("..\n\n   http://a.example", ".. comment\nhttp://a.example", ".. |x| replace:: http://a.example"),
+        *(".. _a: http://a.example", "...and http://a.example"),
+    ],
+)
+def test_what_only_looks_like_a_comment_holds_links(text):
+    assert [link.url for _, link in read_rst(text).links] == ["http://a.example"]
+
+
 def noisy(sample, count=200):
     """Variants of a sample: cut short, and with characters replaced."""
     dice = random.Random(7)
