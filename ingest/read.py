@@ -220,14 +220,19 @@ def _read_warc(data: bytes) -> list[Reading]:
 
     readings = {}
     problems = []
-    for page in pages_in(data):
-        try:
-            reading = read_page(page)
-        except Unreadable as error:
-            problems.append(f"{page.url}: {error}")
-            continue
-        reading.name = page.url
-        readings[page.url] = reading
+    try:
+        for page in pages_in(data):
+            try:
+                reading = read_page(page)
+            except Unreadable as error:
+                problems.append(f"{page.url}: {error}")
+                continue
+            reading.name = page.url
+            readings[page.url] = reading
+    except Unreadable:
+        if not readings:
+            raise
+        problems.insert(0, "the rest is damaged or cut off")
     return _with_problems(list(readings.values()), problems, "holds no page that is an article")
 
 
