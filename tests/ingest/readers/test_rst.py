@@ -251,17 +251,10 @@ def test_names_are_resolved_whatever_their_case_and_however_indirect():
 
 @pytest.mark.parametrize(
     "text",
-    [
-        *(
-            ".. see http://a.example",
-            "..\n   http://a.example",
-            "- item\n\n  .. `a <http://a.example>`_\n\n     and a_",
-        ),
-        ".. first\n\n   http://a.example\n\n.. _a: http://a.example\n.. second\n   a_",
-    ],
+    [".. see http://a.example", "..\n   http://a.example", "- b\n\n  .. `a <http://a.example>`_\n\n     www.a.example"],
 )
 def test_comments_hold_no_links(text):
-    assert [(link.text, link.url) for _, link in read_rst(text).links if link.text != "a"] == []
+    assert read_rst(text).links == []
 
 
 @pytest.mark.parametrize(
