@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lxml.etree import _Element as Element
 
 _LONGEST_CELL = 5  # blocks
+_MOST_COLUMNS = 63  # of a table in Word
 _NO_TITLE = re.compile(r"(?:word document|powerpoint presentation|microsoft \w+ - .*|untitled.*|document\d*)?", re.I)
 
 
@@ -210,28 +211,28 @@ class _Document:
         return self._list.item(level, mark, text) if mark else self._list.more(text)
 
     def _table(self, table: "Element") -> Iterator[Block]:
-        rows = [list(_within(row, "tc")) for row in _within(table, "tr") if row.find("trPr/del") is None]
-        cells = [[self._apart(cell) for cell in row] for row in rows]
-        if any(_is_layout(cell) for row in cells for cell in row) or all(len(row) < 2 for row in rows):
+        rows = [row for row in _within(table, "tr") if row.find("trPr/del") is None]
+        cells = [[self._apart(cell) for cell in _within(row, "tc")] for row in rows]
+        if any(_is_layout(cell) for row in cells for cell in row) or all(len(row) < 2 for row in cells):
             for row in cells:
                 for cell in row:
                     yield from cell
         else:
             yield Block(write_table(list(self._spread(rows, cells))))
 
-    def _spread(self, rows: list[list["Element"]], cells: list[list[list[Block]]]) -> Iterator[list[str]]:
+    def _spread(self, rows: list["Element"], cells: list[list[list[Block]]]) -> Iterator[list[str]]:
         """The rows of a table, with what is merged: across, in its first column; down, in every row, so that each row
-        says what it is about."""
+        says what it is about. A row may begin some columns to the right."""
         above: dict[int, str] = {}
         for row, contents in zip(rows, cells, strict=True):
-            texts: list[str] = []
-            for cell, blocks in zip(row, contents, strict=True):
+            texts = [""] * min(integer(val(row, "trPr/gridBefore")), _MOST_COLUMNS)
+            for cell, blocks in zip(_within(row, "tc"), contents, strict=True):
                 text = " ".join(block.text for block in blocks)
                 merged = cell.find("tcPr/vMerge")
                 if merged is not None and merged.get("val") != "restart":
                     text = above.get(len(texts), "")
                 above[len(texts)] = text
-                texts += [text, *[""] * (min(integer(val(cell, "tcPr/gridSpan")), 63) - 1)]
+                texts += [text, *[""] * (min(integer(val(cell, "tcPr/gridSpan")), _MOST_COLUMNS) - 1)]
             yield texts
 
     def _keep_notes(self, kind: str, root: "Element | None", targets: dict[str, str]) -> None:

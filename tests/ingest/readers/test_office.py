@@ -156,6 +156,15 @@ def test_tables_keep_their_cells_also_the_merged_ones(year):
     ) in year.text
 
 
+def test_the_cells_of_a_row_that_begins_further_right_stand_under_their_columns():
+    def row(before, *words):
+        cells = "".join(f"<w:tc><w:p><w:r><w:t>{word}</w:t></w:r></w:p></w:tc>" for word in words)
+        return f"<w:tr><w:trPr><w:gridBefore w:val='{before}'/><w:gridAfter w:val='1'/></w:trPr>{cells}</w:tr>"
+
+    text = read_docx(docx(f"<w:tbl>{row(0, 'Day', 'Egg', 'Tea')}{row(1, '3')}{row(2, '5')}</w:tbl>")).text
+    assert text == "| Day | Egg | Tea |\n| --- | --- | --- |\n|  | 3 |\n|  |  | 5 |"
+
+
 def test_a_table_without_a_word_says_nothing():
     assert read_docx(docx("<w:tbl><w:tr><w:tc/><w:tc/></w:tr></w:tbl>")).text == ""
 
