@@ -23,7 +23,18 @@ from ingest.readers.markup import (
     write_heading,
     write_table,
 )
-from ingest.readers.ooxml import LEFT_OUT, Package, Runs, Style, Styles, integer, note_mark, outline_level, val
+from ingest.readers.ooxml import (
+    LEFT_OUT,
+    Package,
+    Runs,
+    Style,
+    Styles,
+    description,
+    integer,
+    note_mark,
+    outline_level,
+    val,
+)
 from ingest.reading import Reading, Unreadable
 from knowledge.documents import Place
 
@@ -334,7 +345,7 @@ class _Slide:
     def _blocks(self, shape: "Element") -> Iterator[Block]:
         if shape.tag == "pic":
             about = shape.find(".//cNvPr")
-            text = escape(about.get("descr", "")) if about is not None else ""
+            text = escape(description(about)) if about is not None else ""
             yield Block(" ".join(text.split()))
         for table in shape.iter("tbl"):
             yield Block(write_table([[self._line(cell) for cell in row.iter("tc")] for row in table.iter("tr")]))

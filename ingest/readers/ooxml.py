@@ -160,7 +160,10 @@ _RAISED = {
     "superscript": str.maketrans("0123456789+-=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁿ"),
     "subscript": str.maketrans("0123456789+-=()", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎"),
 }
-
+# what Office and its like put in the place of words where nobody wrote any
+_FILE_NAME = re.compile(
+    r"[^\n]*\.(?:png|jpe?g|jfif|gif|bmp|tiff?|svg|emf|wmf|webp|heic|avif|ico|eps)\s*", re.IGNORECASE
+)
 
 # what fonts of symbols show in place of letters
 _SYMBOLS = {
@@ -194,7 +197,7 @@ class Runs:
             "cr": lambda _: self._add("\n"),
             "noBreakHyphen": lambda _: self._add("-"),
             "sym": lambda element: self._add(_symbol(element)),
-            "docPr": lambda element: self._add(element.get("descr", "")),
+            "docPr": lambda element: self._add(description(element)),
             "oMath": lambda element: self._add(_formula(element)),
             "r": self._run,
             "hyperlink": self._hyperlink,
@@ -344,6 +347,12 @@ def _symbol(element: "Element") -> str:
 def _address_in(instruction: str) -> str:
     found = _HYPERLINK.match(instruction)
     return found.group(1) if found else ""
+
+
+def description(element: "Element") -> str:
+    """The words that stand for a picture; the name of its file is none."""
+    words = element.get("descr", "")
+    return "" if _FILE_NAME.fullmatch(words) else words
 
 
 def note_mark(kind: str, number: str) -> str:

@@ -230,6 +230,15 @@ def test_symbols_show_as_what_they_look_like():
     assert read_docx(docx(f"<w:p>{runs}</w:p>")).text == "≤π→→"
 
 
+@pytest.mark.parametrize("name", ["monty-truth.png", "C:\\a b\\Roof 3.JPG", "https://a.example/x.svg"])
+def test_a_picture_is_not_described_by_the_name_of_its_file(name):
+    words = "A graph.png with a roof"
+    paragraphs = (f"<w:p><w:r><w:drawing><w:docPr descr='{one}'/></w:drawing></w:r></w:p>" for one in (name, words))
+    assert read_docx(docx("".join(paragraphs))).text == words
+    pictures = (f"<p:pic><p:nvPicPr><p:cNvPr descr='{one}'/></p:nvPicPr></p:pic>" for one in (name, words))
+    assert read_pptx(pptx("".join(pictures))).text.endswith(f"Slide 1\n\n{words}")
+
+
 def test_a_text_box_that_is_written_twice_is_read_once():
     box = f"<w:txbxContent>{p('Only once.')}</w:txbxContent>"
     both = f"<w:AlternateContent><w:Choice>{box}</w:Choice><w:Fallback>{box}</w:Fallback></w:AlternateContent>"
