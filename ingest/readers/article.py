@@ -269,10 +269,11 @@ class _Blocks:
 
     def heaviest(self) -> tuple[int, int]:
         """The first and the last block of the run with the greatest sum."""
-        best = total = begin = first = last = 0
+        best = total = 0.0
+        begin = first = last = 0
         for place, weight in enumerate(self.weights):
             if total <= 0:
-                begin, total = place, 0
+                begin, total = place, 0.0
             total += weight
             if total > best:
                 best, first, last = total, begin, place
