@@ -67,7 +67,9 @@ def test_what_late_interaction_reads_comes_and_goes_with_the_passages(add, store
         index.execute("DELETE FROM token_signs")
     # an index that lost them is mended when the passage is written again
     add("## Kettle\nDescale it with vinegar.\n\n## Cat\nIt sleeps.\n")
-    assert store.search("how to descale a kettle", 1)[0].token_similarity == pytest.approx(best.token_similarity, abs=0.1)
+    assert store.search("how to descale a kettle", 1)[0].token_similarity == pytest.approx(
+        best.token_similarity, abs=0.1
+    )
 
 
 def test_the_whole_section_comes_back_from_any_part_of_it(add, store):
