@@ -40,8 +40,10 @@ def content_words(text: str) -> list[str]:
 
 def is_stop_word(word: str) -> bool:
     """Whether a word is a function word, also with a contracted one behind it ("what's", "don't", "you're")."""
-    stem, apostrophe, ending = word.replace("’", "'").partition("'")
-    return word in STOP_WORDS or (bool(apostrophe) and ending in _CONTRACTED and stem.removesuffix("n") in STOP_WORDS)
+    before, _, ending = word.replace("’", "'").partition("'")
+    return word in STOP_WORDS or (
+        ending in _CONTRACTED and not STOP_WORDS.isdisjoint({before, before.removesuffix("n")})
+    )
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:

@@ -14,4 +14,5 @@ def test_fused_retrieval_beats_either_ranking_alone(shipped, capsys):
     for alone in ("dense", "full-text"):
         assert by_name["fused"].hit_at_1 > by_name[alone].hit_at_1
         assert by_name["fused"].mrr > by_name[alone].mrr
+    assert by_name["fused"].hit_at_1 > by_name["without late interaction"].hit_at_1
     assert by_name["fused"].hit_at_3 > 0.9

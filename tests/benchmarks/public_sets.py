@@ -49,7 +49,7 @@ def cranfield(data: Path, models: Path) -> Iterator[str]:
         yield f"{len(queries)} queries over {len(sections)} Cranfield abstracts"
         for name, rank in rankings(store).items():
             gains = [_ndcg(rank(query), relevant.get(n, {})) for n, query in enumerate(queries, start=1)]
-            yield f"{name:22} nDCG@10 {sum(gains) / len(gains):.3f}"
+            yield f"{name:24} nDCG@10 {sum(gains) / len(gains):.3f}"
 
 
 def _on_one_line(text: str) -> str:

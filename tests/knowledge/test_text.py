@@ -36,3 +36,15 @@ def test_content_words_leave_out_how_it_is_asked_but_are_never_empty():
 )
 def test_a_line_of_links_is_told_from_a_sentence(text, links_only):
     assert is_only_links(text) is links_only
+
+
+@pytest.mark.parametrize(
+    ("question", "content"),
+    [
+        ("what's the kettle's price, and can't you say it isn’t high?", ["kettle's", "price", "say", "high"]),
+        ("who's O'Brien?", ["o'brien"]),
+        ("isn't it?", ["isn't", "it"]),
+    ],
+)
+def test_contracted_function_words_are_no_content_unless_there_is_nothing_else(question, content):
+    assert content_words(question) == content
