@@ -7,6 +7,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from knowledge.documents import Chunk, Hit
+from knowledge.query import parse
 from knowledge.store import Store
 from knowledge.text import MARKDOWN_LINK, content_words, is_only_links, is_stop_word, sentence_spans, trim, words
 
@@ -135,7 +136,7 @@ def _sentences(text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
 
 # -- gathering -----------------------------------------------------------------------------------------------------
 
-#: How many chunks are looked at, and how many of their sections are read sentence by sentence.
+#: How many chunks are looked at, and how many of their sections are told of.
 CONSIDERED = 10
 READ = 3
 
@@ -150,7 +151,8 @@ class Scored:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was found for a question: chunks, the sections read, and their units in reading order, all best first."""
+    """What was found for a question: chunks, their sections, and the units of those that are read, in reading order;
+    all best first."""
 
     hits: tuple[Hit, ...]
     sections: tuple[Hit, ...]
@@ -158,13 +160,18 @@ class Evidence:
 
 
 def gather(question: str, store: Store) -> Evidence:
-    """Search, read the best sections whole, and score each of their units."""
+    """Search, and score each unit of the best section and of those that match about as well."""
     hits = store.search(question, CONSIDERED)
     by_section: dict[tuple[str, tuple[str, ...]], Hit] = {}
     for hit in hits:
         by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
     sections = [replace(hit, chunk=store.around(hit.chunk)) for hit in list(by_section.values())[:READ]]
-    return Evidence(tuple(hits), tuple(sections), tuple(_score(question, sections, store)))
+    return Evidence(tuple(hits), tuple(sections), tuple(_score(parse(question).text, _about_as_good(sections), store)))
+
+
+def _about_as_good(sections: Sequence[Hit]) -> list[Hit]:
+    """The best section, and the others that match about as well."""
+    return [section for section in sections if section.score >= _BESIDE_SECTION * sections[0].score]
 
 
 def _score(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
@@ -203,7 +210,7 @@ _SHORT_SECTION = 80
 _BESIDE_BEST = 0.5
 _MOST_UNITS = 4
 #: How good another section must be, as a share of the best one's score, to be quoted too.
-_BESIDE_SECTION = 0.85
+_BESIDE_SECTION = 0.88
 _MOST_ITEMS = 12
 #: How much better than the next an item must be to answer by itself.
 _STANDS_OUT = 1.2
@@ -247,8 +254,7 @@ def _list_around(item: Scored, beside: Sequence[Scored]) -> list[Scored]:
 
 def others(evidence: Evidence) -> list[Hit]:
     """The sections that match about as well as the best one."""
-    best, *rest = evidence.sections
-    return [section for section in rest if section.score >= _BESIDE_SECTION * best.score]
+    return _about_as_good(evidence.sections)[1:]
 
 
 def enumeration(chosen: Sequence[Scored]) -> list[Scored]:

@@ -33,7 +33,7 @@ CANDIDATES = 50
 #: How many of the best fused chunks late interaction looks at, and how much its figure weighs beside the cosine and
 #: the coverage, which weigh 1 each. Chosen on the collections in `answerable/` and the questions over the shipped
 #: notes; between 1 and 3 little changes.
-RESCORED = 20
+RESCORED = 10
 _LATE_WEIGHT = 2
 #: Vectors that are copied at once.
 _PAGE = 1000
