@@ -17,6 +17,8 @@ from typing import Any
 from knowledge import schema
 from knowledge.documents import Chunk, Document, Link, LinkedPage, Listed, Place, Reference, SourceFile
 from knowledge.errors import NotesError, remedy
+from knowledge.filters import FUNCTIONS, condition
+from knowledge.query import Query
 from knowledge.text import content_words
 
 #: BM25 weights of the full-text columns: a heading says what its section is about.
@@ -51,6 +53,8 @@ class Catalogue:
             )
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA foreign_keys = ON")
+            for name, (parameters, function) in FUNCTIONS.items():
+                self._db.create_function(name, parameters, function, deterministic=True)
             self._create("main", schema.CATALOGUE, schema.CATALOGUE_VERSION)
             if self.get_state("edition") is None:  # it is new, perhaps in the place of one that was lost
                 self.set_state("edition", self._newest_edition())
@@ -322,8 +326,28 @@ class Catalogue:
             vector_id: [chunk_id for (chunk_id,) in self._rows(query, (vector_id, limit))] for vector_id in vector_ids
         }
 
-    def match(self, query: str, limit: int) -> list[tuple[int, float]]:
-        """Row ids of the chunks that share words with `query`, best first, each with its coverage.
+    def within(self, query: Query) -> dict[str, list[int]] | None:
+        """Row ids of the chunks that the filters of a query let through, by their vectors; None where it has none."""
+        asked, values = condition(query, self._standing(query.phrases))
+        if not asked:
+            return None
+        found: dict[str, list[int]] = {}
+        for vector_id, chunk_id in self._rows(f"SELECT vector_id, id FROM chunks WHERE {asked} ORDER BY id", values):
+            found.setdefault(vector_id, []).append(chunk_id)
+        return found
+
+    def _standing(self, phrases: Iterable[str]) -> str:
+        """What finds the chunks that hold all of the phrases, or any where none holds all; empty where none stands
+        anywhere: in a question words are often quoted for no more than their look."""
+        quoted = list(map(_quoted, phrases))
+        for expression in (" AND ".join(quoted), " OR ".join(quoted)):
+            if expression and self._rows("SELECT 1 FROM chunks_fts WHERE chunks_fts MATCH ? LIMIT 1", [expression]):
+                return expression
+        return ""
+
+    def match(self, query: str, limit: int, within: Iterable[int] | None = None) -> list[tuple[int, float]]:
+        """Row ids of the chunks that share words with `query`, best first, each with its coverage; only those of
+        `within` where it is given.
 
         Coverage is the chunk's BM25 score as a share of the most that any chunk could score for this query: 1 where
         a passage is full of every word asked for, rare ones counting most. Words that no note holds lower it too.
@@ -331,10 +355,14 @@ class Catalogue:
         terms = list(dict.fromkeys(content_words(query)))
         if not terms:
             return []
+        expression = " OR ".join(map(_quoted, terms))
+        # the plus sign keeps SQLite from asking the full-text index for each row by itself
+        only = "" if within is None else "AND +rowid IN (SELECT value FROM json_each(?))"
+        inside = [] if within is None else [json.dumps(list(within))]
         rows = self._rows(
-            """SELECT rowid, bm25(chunks_fts, ?, ?) AS score FROM chunks_fts WHERE chunks_fts MATCH ?
-               ORDER BY score, rowid LIMIT ?""",
-            [HEADING_WEIGHT, TEXT_WEIGHT, " OR ".join(map(_quoted, terms)), limit],
+            f"""SELECT rowid, bm25(chunks_fts, ?, ?) AS score FROM chunks_fts WHERE chunks_fts MATCH ? {only}
+                ORDER BY score, rowid LIMIT ?""",
+            [HEADING_WEIGHT, TEXT_WEIGHT, expression, *inside, limit],
         )
         attainable = _BM25_CEILING * sum(self.rarity(term) for term in terms)
         return [(chunk_id, min(1.0, -score / attainable)) for chunk_id, score in rows]

@@ -22,6 +22,7 @@ from knowledge.documents import Chunk, Document, Hit, LinkedPage, Listed, Refere
 from knowledge.encoder import Encoder, encoder_name, load_encoder
 from knowledge.errors import NotesError
 from knowledge.late_interaction import signs, similarities
+from knowledge.query import parse
 from knowledge.settings import Settings
 from knowledge.vectors import Vectors
 
@@ -39,6 +40,8 @@ _LATE_WEIGHT = 2
 _PAGE = 1000
 #: How many chunks before and behind a chunk are read with it, where they are of the same section.
 NEIGHBOURS = 2
+#: The chunks that filters let through (`Catalogue.within`); None for all.
+_Within = dict[str, list[int]] | None
 
 
 class Store:
@@ -77,20 +80,23 @@ class Store:
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def search(self, query: str, k: int) -> list[Hit]:
-        """The `k` best chunks for `query`, best first.
+        """The `k` best chunks for `query`, best first, of those that its filters (`knowledge.query`) let through.
 
         Cosine and coverage are added, both of which say how good a match is and not only that it is better than the
         next: with few or terse notes the best of a ranking is often no match at all, and fusing by rank alone then
         loses to one ranking by itself. Late interaction reads the best of them again, word by word. The score is the
         weighted mean of the three (tests/benchmarks/README.md has the figures).
+        Raises NotesError for a filter that cannot be.
         """
+        asked = parse(query)
         self._follow()
-        if not self._catalogue.counts()[1]:
+        within = self._catalogue.within(asked)
+        if not self._catalogue.counts()[1] or within == {}:
             return []
-        vectors, tokens = self.encoder.encode_with_tokens([query])
+        vectors, tokens = self.encoder.encode_with_tokens([asked.text])
         fused: dict[tuple[str, str, tuple[int, int]], Hit] = {}
-        sparse = self.rank_sparse(query)
-        for hit in (*self._rank_dense(vectors[0], beside=sparse), *sparse):
+        sparse = self._rank_sparse(asked.text, within)
+        for hit in (*self._rank_dense(vectors[0], within, beside=sparse), *sparse):
             chunk = hit.chunk
             key = (chunk.vector_id, chunk.source, chunk.lines)
             if key in fused:
@@ -110,17 +116,21 @@ class Store:
 
     def rank_dense(self, query: str) -> list[Hit]:
         """The chunks of the CANDIDATES embeddings nearest to the query's, of equal ones so many at most."""
-        return self._rank_dense(self.encoder.encode([query])[0], beside=()) if self._catalogue.counts()[1] else []
+        asked = parse(query)
+        within = self._catalogue.within(asked)
+        if not self._catalogue.counts()[1] or within == {}:
+            return []
+        return self._rank_dense(self.encoder.encode([asked.text])[0], within, beside=())
 
-    def _rank_dense(self, vector: "np.ndarray", beside: Sequence[Hit]) -> list[Hit]:
+    def _rank_dense(self, vector: "np.ndarray", within: _Within, beside: Sequence[Hit]) -> list[Hit]:
         """The dense ranking, with the chunks of `beside` that are not among its candidates behind it, unranked."""
         with self._vectors_lock:
             vectors = self._current_vectors()
-            near = vectors.nearest(vector, CANDIDATES)
+            near = vectors.nearest(vector, CANDIDATES, None if within is None else list(within))
             ranked = {vector_id for vector_id, _ in near}
             others = {hit.chunk.vector_id for hit in beside} - ranked
             far = vectors.similarities(vector, sorted(others))
-        rows = self._catalogue.chunk_ids_of_vectors([*ranked, *far], CANDIDATES)
+        rows = self._rows_of([*ranked, *far], within)
         chunks = self._catalogue.chunks(chunk_id for ids in rows.values() for chunk_id in ids)
         hits: list[Hit] = []
         for vector_id, cosine in (*near, *far.items()):
@@ -129,9 +139,20 @@ class Store:
                 hits.append(Hit(chunk, score=cosine, similarity=cosine, dense_rank=rank))
         return hits
 
+    def _rows_of(self, vector_ids: list[str], within: _Within) -> dict[str, list[int]]:
+        """The chunks that vectors stand for, of each CANDIDATES at most."""
+        if within is None:
+            return self._catalogue.chunk_ids_of_vectors(vector_ids, CANDIDATES)
+        return {vector_id: within.get(vector_id, [])[:CANDIDATES] for vector_id in vector_ids}
+
     def rank_sparse(self, query: str) -> list[Hit]:
         """Up to CANDIDATES chunks by BM25 over headings and text."""
-        matches = self._catalogue.match(query, CANDIDATES)
+        asked = parse(query)
+        return self._rank_sparse(asked.text, self._catalogue.within(asked))
+
+    def _rank_sparse(self, text: str, within: _Within) -> list[Hit]:
+        rows = None if within is None else (row for ids in within.values() for row in ids)
+        matches = self._catalogue.match(text, CANDIDATES, rows)
         chunks = self._catalogue.chunks(chunk_id for chunk_id, _ in matches)
         found = [(chunks[row], coverage) for row, coverage in matches if row in chunks]
         return [

@@ -74,9 +74,20 @@ class Vectors:
             for key in self._collection.get(limit=_PAGE, offset=offset, include=[])["ids"]
         }
 
-    def nearest(self, vector: "np.ndarray", limit: int) -> list[tuple[str, float]]:
-        """Ids and cosines of the vectors nearest to `vector`, best first."""
-        found: Any = self._collection.query(query_embeddings=[vector], n_results=limit, include=["distances"])
+    def nearest(self, vector: "np.ndarray", limit: int, ids: list[str] | None = None) -> list[tuple[str, float]]:
+        """Ids and cosines of the vectors nearest to `vector`, best first; only those of `ids` where they are given."""
+        from chromadb.errors import ChromaError
+
+        try:
+            found: Any = self._collection.query(
+                query_embeddings=[vector], ids=ids, n_results=limit, include=["distances"]
+            )
+        except ChromaError:
+            if ids is None:
+                raise
+            # one of them is not here, as Chroma's `query` takes amiss and its `get` does not
+            cosines = self.similarities(vector, ids)
+            return sorted(cosines.items(), key=lambda item: -item[1])[:limit]
         return [(key, 1.0 - distance) for key, distance in zip(found["ids"][0], found["distances"][0], strict=True)]
 
     def similarities(self, vector: "np.ndarray", ids: list[str]) -> dict[str, float]:

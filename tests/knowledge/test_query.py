@@ -1,0 +1,74 @@
+import pytest
+
+from knowledge.errors import NotesError
+from knowledge.query import Query, parse
+
+
+@pytest.mark.parametrize(
+    "question, expected",
+    [
+        ("which roses? [[Garden]]", Query("which roses?", notes=("garden",))),
+        ("[[Garden|the garden]] roses", Query("roses", notes=("garden",))),
+        ("what is open #todo?", Query("what is open?", tags=("todo",))),
+        ("open, #Work/Home and #two words# jobs", Query("open, and jobs", tags=("work/home", "two words"))),
+        ("roses (in:garden)", Query("roses ()", folders=("garden",))),
+        ('roses in:"My notes/2024/"', Query("roses", folders=("my notes/2024",))),
+        ("IN:a.md roses", Query("roses", folders=("a.md",))),
+        ("roses site:www.Example.org", Query("roses", hosts=("example.org",))),
+        ("roses site:https://bücher.example/a?b", Query("roses", hosts=("xn--bcher-kva.example",))),
+        ("roses kind:Article", Query("roses", kinds=("article",))),
+        ("roses after:2024 before:2024-06-30", Query("roses", after="2024-01-01", before="2024-06-30")),
+        ("roses after:2023 after:2024", Query("roses", after="2024-01-01")),
+        ("roses date:2024", Query("roses", after="2024-01-01", before="2025-01-01")),
+        ("roses date:2024-12", Query("roses", after="2024-12-01", before="2025-01-01")),
+        ("roses date:2024-2-29!", Query("roses!", after="2024-02-29", before="2024-03-01")),
+        ('what does "The bed" mean?', Query('what does "The bed" mean?', phrases=("the bed",))),
+        ("“C++ code”", Query("“C++ code”", phrases=("c code",))),
+    ],
+)
+def test_filters_are_taken_out_of_the_words(question, expected):
+    assert parse(question) == expected
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "",
+        "how do  I start?",
+        "C# and F# in issue #12, see #1.",
+        "https://example.org/page#part in: garden, login:me",
+        "[[ -f file ]] and [[1, 2]] and x[[first]] and []",
+        'a 12" ruler, 14" wide, "..." and a"b"c, an open "quote',
+        "in:? kind: after:",
+    ],
+)
+def test_what_only_looks_like_a_filter_stays_as_it_is(question):
+    assert parse(question) == Query(question)
+
+
+@pytest.mark.parametrize(
+    "question, text",
+    [
+        ("#todo", "todo"),
+        ("what is in #todo?", "what is in? todo"),
+        ("[[Rose bed]] in:garden", "rose bed garden"),
+        ('in:garden "the bed"', '"the bed"'),
+        ("kind:article", "article"),
+        ("after:2024", "after:2024"),
+    ],
+)
+def test_where_only_filters_are_given_their_own_words_are_looked_for(question, text):
+    assert parse(question).text == text
+
+
+@pytest.mark.parametrize("question", ["roses kind:poem", "roses after:spring", "date:2024-13", "before:2024-02-30"])
+def test_a_filter_that_cannot_be_is_told_with_what_can(question):
+    with pytest.raises(NotesError, match=r"^\S+ is no filter: .*(kind:article and kind:note|:2024-05-31)"):
+        parse(question)
+    assert parse(f'"{question}"').text == f'"{question}"'
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("piece", ['"', "[[", "[[a ", ' "a', "#1", " #1 1", " #a-", "in:", "in:)", "“"])
+def test_no_question_takes_minutes(piece):
+    assert parse(piece * 100_000).text
