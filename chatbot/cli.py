@@ -208,7 +208,11 @@ def _count(number: int, noun: str) -> str:
 @home_option
 @json_option
 def search(query: str | None, k: int, batch: Path | None, as_json: bool) -> None:
-    """Find the passages that fit a QUERY best."""
+    """Find the passages that fit a QUERY best.
+
+    Filters may stand in it: [[note]], #tag, in:folder, site:example.org, kind:article, "quoted words", after:2024,
+    before:2024-06-30, date:2024-05.
+    """
     questions = _questions(query, batch, "QUERY")
     store = _store()
     for question in questions:
@@ -243,8 +247,8 @@ def _hit(rank: int, hit: "Hit", store: "Store") -> dict[str, object]:
 
 def _print_hits(hits: "list[Hit]", store: "Store") -> None:
     if not hits:
-        empty = "Nothing is indexed yet: run `askmynotes ingest PATH`." if not store.counts()[1] else "Nothing found."
-        click.echo(empty)
+        nothing = "Nothing in your notes matches."
+        click.echo(nothing if store.counts()[1] else "Nothing is indexed yet: run `askmynotes ingest PATH`.")
     for rank, hit in enumerate(hits, start=1):
         click.secho(f"{rank}. {hit.chunk.heading}", bold=True)
         click.echo(f"   {hit.chunk.location(hit.chunk.lines)}  ({hit.score:.2f})")

@@ -176,6 +176,7 @@ def test_filters_work_on_the_command_line(add, run):
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert wrong.stderr.startswith("Error: kind:poem is no filter")
     assert len(wrong.stderr.splitlines()) == 1
+    assert run("search", "#nowhere roses").stdout == "Nothing in your notes matches.\n"
     refused = json.loads(run("ask", "#nowhere when do I water the roses?", "--engine", "extract", "--json").stdout)
     assert refused["route"] == "none"
     assert refused["answer"].startswith("Nothing in your notes matches")
