@@ -16,6 +16,7 @@ _REFERS_BACK = frozenset(
 #: What is asked for of whatever was talked about.
 _OF_ANYTHING = frozenset("link links source sources article page note notes example examples details".split())
 _NUMBERS = frozenset("two three four five".split())
+_MARKS = re.compile(r'[\[\]#"“”„«»]')
 _GOES_ON = re.compile(r"(?:and|but|so|then|also|ok|okay|what about|how about|why|why not|more|tell me more)\b", re.I)
 #: A question with more words of its own than this says what it is about.
 _FEW_WORDS = 2
@@ -31,4 +32,5 @@ def standalone(question: str, earlier: "Sequence[Answer]") -> str:
     refers = bool(_REFERS_BACK & set(words(question))) or bool(_GOES_ON.match(question.strip()))
     own = [word for word in content_words(question) if word not in _REFERS_BACK | _NUMBERS]
     leans = set(own) <= _OF_ANYTHING or (refers and len(own) <= _FEW_WORDS)
-    return f"{question} ({topic})" if topic and leans else question
+    # without the marks that would make a filter of it
+    return f"{question} ({_MARKS.sub(' ', topic)})" if topic and leans else question

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, fields
+from dataclasses import astuple, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -327,7 +327,11 @@ class Catalogue:
         }
 
     def within(self, query: Query) -> dict[str, list[int]] | None:
-        """Row ids of the chunks that the filters of a query let through, by their vectors; None where it has none."""
+        """Row ids of the chunks that the filters of a query let through, by their vectors; None where it has none.
+
+        A tag that no chunk has, and words in quotes that stand nowhere, are no filters.
+        """
+        query = replace(query, tags=tuple(filter(self._is_used, query.tags)))
         asked, values = condition(query, self._standing(query.phrases))
         if not asked:
             return None
@@ -335,6 +339,10 @@ class Catalogue:
         for vector_id, chunk_id in self._rows(f"SELECT vector_id, id FROM chunks WHERE {asked} ORDER BY id", values):
             found.setdefault(vector_id, []).append(chunk_id)
         return found
+
+    def _is_used(self, tag: str) -> bool:
+        asked, values = condition(Query("", tags=(tag,)), "")
+        return bool(self._rows(f"SELECT 1 FROM chunks WHERE {asked} LIMIT 1", values))
 
     def _standing(self, phrases: Iterable[str]) -> str:
         """What finds the chunks that hold all of the phrases, or any where none holds all; empty where none stands

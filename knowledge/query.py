@@ -38,8 +38,8 @@ _HOST = re.compile(r"(?:(?:[a-z][a-z0-9+.-]*:)?//)?(?:[^/?#@]*@)?(?:www\.)?([^/?
 class Query:
     """A question taken apart: `text` is what is looked for, the rest are the filters, `folded`.
 
-    `phrases` stay in `text` as they were written: whether they filter shows only in the index. A document's day is to
-    be `after` or later, and earlier than `before` (YYYY-MM-DD).
+    `phrases` and `tags` stay in `text`, as "#include" may be a word that is asked for: whether they filter shows only
+    in the index. A document's day is to be `after` or later, and earlier than `before` (YYYY-MM-DD).
     """
 
     text: str
@@ -65,13 +65,14 @@ def parse(question: str) -> Query:
         filters = [(name, value) for name, value in _read(match) if value]
         for name, value in filters:
             found.setdefault(name, []).append(value)
-        return " " if filters and not match["phrase"] else match.group()
+        stays = not filters or match["phrase"] or match["tag"] or match["words"]
+        return match.group() if stays else " "
 
     text = _FILTER.sub(take, question)
     if text != question:
         text = _BLANKS_BEFORE_END.sub("", " ".join(text.split()))
         if all(map(is_stop_word, words(text))):
-            own = [value for name in ("notes", "tags", "folders", "hosts", "kinds") for value in found.get(name, ())]
+            own = [value for name in ("notes", "folders", "hosts", "kinds") for value in found.get(name, ())]
             text = " ".join((text, *own)).strip() or question
     after, before = max(found.pop("after", ()), default=""), min(found.pop("before", ()), default="")
     return Query(text, after=after, before=before, **{name: tuple(values) for name, values in found.items()})

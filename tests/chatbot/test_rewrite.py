@@ -3,6 +3,7 @@ import pytest
 from chatbot.answer import Answer, Assistant, Citation
 from chatbot.rewrite import standalone
 from knowledge.documents import Chunk
+from knowledge.query import parse
 
 KORNIA = Answer("q", citations=(Citation(1, Chunk("n.md", "n", ("Kornia",), (1, 2), "Text."), ((0, 5),)),))
 REFUSED = Answer("who won?", route="none")
@@ -27,6 +28,11 @@ def test_only_a_question_that_leans_on_the_last_answer_gets_its_topic(question, 
     assert standalone(question, [KORNIA, REFUSED]) == asked
     assert standalone(question, [REFUSED]) == question
     assert standalone(question, []) == question
+
+
+def test_marks_in_a_topic_make_no_filter_of_it():
+    cited = Answer("q", citations=(Citation(1, Chunk("n.md", "n", ('The "bed" #1',), (1, 2), "Text."), ((0, 5),)),))
+    assert parse(standalone("and what does it cost?", [cited])).phrases == ()
 
 
 def test_a_follow_up_is_answered_from_the_topic_of_the_last_answer(add, store, settings):

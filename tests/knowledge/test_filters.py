@@ -81,7 +81,6 @@ ARTICLES = {"moss.example", "blog.moss.example", "notmoss.example"}
         ("#TODO", {"Shed", "Coffee"}),
         ("#outdoor", {"Slugs", "Coffee"}),
         ("#outdoor/beds", {"Slugs"}),
-        ("#out", set()),
         ("#todo #outdoor", {"Coffee"}),
         ("in:garden", {"Compost", "Shed", "Slugs", "Coffee", "Cellar"}),
         ("in:notes/Garden", {"Compost", "Shed", "Slugs", "Coffee"}),
@@ -112,6 +111,12 @@ def test_a_filter_is_kept_whatever_matches_better_outside_of_it(crowded, filters
     assert not found & _found(crowded, QUESTION)
     for ranking in (crowded.rank_dense, crowded.rank_sparse):
         assert all(hit.chunk.heading_path[-1] in expected for hit in ranking(asked))
+
+
+def test_a_tag_that_no_note_has_is_a_word(add, store):
+    add("## Headers\nIn C, #include copies a file.\n## Other\nNothing.\n#done\n")
+    assert store.search("what does #include do?", 1)[0].chunk.heading_path == ("Headers",)
+    assert [hit.chunk.heading_path for hit in store.search("anything #done", 5)] == [("Other",)]
 
 
 def test_quoted_words_that_stand_nowhere_are_no_filter(crowded):
@@ -176,7 +181,7 @@ def test_filters_work_on_the_command_line(add, run):
     assert (wrong.returncode, wrong.stdout) == (1, "")
     assert wrong.stderr.startswith("Error: kind:poem is no filter")
     assert len(wrong.stderr.splitlines()) == 1
-    assert run("search", "#nowhere roses").stdout == "Nothing in your notes matches.\n"
-    refused = json.loads(run("ask", "#nowhere when do I water the roses?", "--engine", "extract", "--json").stdout)
+    assert run("search", "[[nowhere]] roses").stdout == "Nothing in your notes matches.\n"
+    refused = json.loads(run("ask", "[[nowhere]] when do I water the roses?", "--engine", "extract", "--json").stdout)
     assert refused["route"] == "none"
     assert refused["answer"].startswith("Nothing in your notes matches")
