@@ -11,14 +11,16 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 
-from chatbot.decide import Decider, features
+from chatbot.decide import Decider, Decision, features
 from chatbot.engines import Engine, Prompt, load_engine
-from chatbot.evidence import Evidence, Scored, Unit, choose, enumeration, gather, lines_of, others, plain
+from chatbot.evidence import Evidence, Scored, Unit, choose, enumeration, gather, lines_of, others, plain, stems, units
 from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
 from chatbot.rewrite import standalone
+from chatbot.why import Removed, Why
 from knowledge.documents import Chunk, Hit, Link, Reference
 from knowledge.errors import NotesError
+from knowledge.query import parse
 from knowledge.settings import Settings
 from knowledge.store import Store
 from knowledge.text import content_words, sentence_spans, words
@@ -29,6 +31,10 @@ MAX_REPLY_TOKENS = 96
 EVIDENCE_UNITS = 4
 #: The confidence from which small talk may hold more strange words than known ones.
 SURE = 0.85
+#: A refusal names so many words that are not mentioned, and shows so many characters of each of the nearest passages.
+_MOST_WORDS = 8
+_LONGEST_WORD = 40
+_LONGEST_LINE = 160
 
 SYSTEM_PROMPT = """You answer questions from notes. Use only words of the notes. Answer in one short sentence.
 
@@ -111,6 +117,7 @@ class Answer:
     sections: tuple[Hit, ...] = ()
     grounded: bool = False
     engine: str = "extract"
+    why: Why = Why()
     timings_ms: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "completion": 0})
 
@@ -184,7 +191,7 @@ class Assistant:
         """
         clock = _Clock()
         question = " ".join(question.split())
-        answer = Answer(question)
+        answer = Answer(question, why=Why(question))
         yield answer
         if intent := self._intent(question):
             reply = self._small_talk.reply(intent, len(earlier), self._facts())
@@ -194,8 +201,10 @@ class Assistant:
         asked = standalone(question, earlier)
         evidence = gather(asked, self._store)
         clock.mark("retrieve")
-        answer = replace(answer, state="reading", sections=evidence.sections)
-        if refusal := self._refuse(answer, asked, evidence):
+        decision = self._decide(asked, evidence) if question else None
+        why = Why(asked, evidence.hits, decision)
+        answer = replace(answer, state="reading", sections=evidence.sections, why=why)
+        if refusal := self._refuse(answer, evidence):
             yield clock.done(refusal)
             return
         yield answer
@@ -246,19 +255,24 @@ class Assistant:
 
     # -- refusing ---------------------------------------------------------------------------------------------------
 
-    def _refuse(self, answer: Answer, asked: str, evidence: Evidence) -> Answer | None:
+    def _decide(self, asked: str, evidence: Evidence) -> Decision | None:
+        """Whether the notes answer what was asked; None where nothing was found."""
+        return self._decider.decide(features(asked, evidence, self._store)) if evidence.hits else None
+
+    def _refuse(self, answer: Answer, evidence: Evidence) -> Answer | None:
         """The refusal where the notes do not answer what was asked; None where they do."""
         none = replace(answer, route="none")
         if not self._store.counts()[1]:
             text = "Nothing is indexed yet. Add your notes with `askmynotes ingest PATH`."
             return replace(none, parts=(Part("say", text),))
-        if not evidence.hits or not answer.question:
+        if answer.why.decision is None:
             return replace(none, parts=(Part("say", "Nothing in your notes matches this."),))
-        if self._decider.decide(features(asked, evidence, self._store)).answerable:
+        if answer.why.decision.answerable:
             return None
-        topics = dict.fromkeys(section.chunk.heading_path[-1] for section in evidence.sections)
-        text = "Your notes do not answer this. The nearest topics in them:"
-        return replace(none, parts=(Part("say", text), *(Part("quote", topic) for topic in topics)))
+        asked = parse(answer.why.asked).text
+        text = f"Your notes do not answer this. {_not_enough(asked, evidence.sections)}:"
+        nearest = dict.fromkeys(_in_one_line(section, asked) for section in evidence.sections)
+        return replace(none, parts=(Part("say", text), *(Part("quote", line) for line in nearest)))
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -288,7 +302,9 @@ class Assistant:
             draft.point_from(section.chunk)
             yield draft.answer
         if problem:
-            draft.add(Part("note", f"Quoted from your notes without a language model: {problem}."))
+            wrote = draft.answer.engine != "extract"
+            told = "The language model did not finish" if wrote else "Quoted from your notes without a language model"
+            draft.add(Part("note", f"{told}: {problem}."))
         yield draft.answer
 
     def _say(
@@ -299,8 +315,7 @@ class Assistant:
         try:
             with closing(self._sentences(engine, question, chosen, draft, clock)) as sentences:
                 for sentence in map(plain, sentences):
-                    support = supporting(sentence, question, chosen)
-                    if support and draft.say(sentence, support.unit):
+                    if sentence and draft.say_if_supported(sentence, chosen):
                         draft.answer = replace(draft.answer, engine=engine.name)
                     yield draft.answer
         except NotesError as error:
@@ -342,6 +357,28 @@ class Assistant:
                 text = line[spans[-1][0] :] if spans else ""
                 yield ""
         yield text.strip()
+
+
+def _not_enough(asked: str, sections: Sequence[Hit]) -> str:
+    """Why the sections that match a question do not answer it, as far as their words tell."""
+    held = frozenset[str]().union(*(stems(section.chunk.embedded_text) for section in sections))
+    missing = dict.fromkeys(word for word in content_words(asked) if stems(word) - held)
+    if not missing:
+        return "The nearest passages match it only loosely"
+    listed = ", ".join(f"“{_beginning(word, _LONGEST_WORD)}”" for word in list(missing)[:_MOST_WORDS])
+    return f"The nearest passages do not mention {listed}"
+
+
+def _in_one_line(section: Hit, asked: str) -> str:
+    """The heading of a section, and the beginning of the first unit in it that has the most words of the question."""
+    said = [unit.text for unit in units(section.chunk) if unit.kind != "links"]
+    nearest = max(said, key=lambda text: len(stems(text) & stems(asked)), default="")
+    return " – ".join(filter(None, [section.chunk.heading_path[-1], _beginning(plain(nearest), _LONGEST_LINE)]))
+
+
+def _beginning(text: str, most: int) -> str:
+    """The first words of a text that is longer than `most` characters."""
+    return text if len(text) <= most else f"{text[:most].rpartition(' ')[0] or text[:most]} …"
 
 
 def build_prompt(question: str, chosen: Sequence[Scored], most_bytes: int) -> Prompt:
@@ -386,6 +423,16 @@ class _Draft:
             return False
         self.add(Part("say", sentence, self._cite(unit.chunk, unit.start, unit.end)))
         return True
+
+    def say_if_supported(self, sentence: str, chosen: Sequence[Scored]) -> bool:
+        """Add a sentence of the model; where the notes do not support it, or it has been said, remember why not."""
+        support, objection = supporting(sentence, self.answer.question, chosen)
+        if support and self.say(sentence, support.unit):
+            return True
+        removed = Removed(sentence, objection or "it was said already")
+        why = self.answer.why
+        self.answer = replace(self.answer, why=replace(why, removed=(*why.removed, removed)))
+        return False
 
     def list(self, unit: Unit) -> None:
         """Add an item of a list that is the direct answer, or its introduction."""

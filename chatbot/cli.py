@@ -261,10 +261,11 @@ def _print_hits(hits: "list[Hit]", store: "Store") -> None:
 @cli.command()
 @click.argument("question", required=False)
 @click.option("--engine", metavar="NAME", help="gpt4all, openai (a server of yours), or extract to quote the notes.")
+@click.option("--why", is_flag=True, help="Show too what was looked at, what was decided, and what was removed.")
 @batch_option
 @home_option
 @json_option
-def ask(question: str | None, engine: str | None, batch: Path | None, as_json: bool) -> None:
+def ask(question: str | None, engine: str | None, why: bool, batch: Path | None, as_json: bool) -> None:
     """Answer a QUESTION from the notes, with citations."""
     from chatbot import terminal
 
@@ -272,10 +273,13 @@ def ask(question: str | None, engine: str | None, batch: Path | None, as_json: b
     assistant = _assistant(engine)
     for each in questions:
         if batch or as_json:
-            _print_json(assistant.answer(each).as_dict())
+            answer = assistant.answer(each)
+            _print_json({**answer.as_dict(), **({"why": answer.why.as_dict()} if why else {})})
         else:
             answer = terminal.show(assistant.stream(each))
             terminal.show_sources(answer)
+            if why:
+                terminal.show_why(answer)
 
 
 @cli.command()

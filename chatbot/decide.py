@@ -32,11 +32,25 @@ FEATURES = {
 
 
 @dataclass(frozen=True)
+class Figure:
+    """One of FEATURES: its value for a question, and its weight in the sum that the probability is made of."""
+
+    name: str
+    value: float
+    weight: float
+
+
+@dataclass(frozen=True)
 class Decision:
-    """`probability` that the notes answer; `answerable` where it reaches the threshold."""
+    """`probability` that the notes answer, as it follows from the figures; they do where it reaches the threshold."""
 
     probability: float
-    answerable: bool
+    threshold: float
+    figures: tuple[Figure, ...]
+
+    @property
+    def answerable(self) -> bool:
+        return self.probability >= self.threshold
 
 
 class Decider:
@@ -49,9 +63,9 @@ class Decider:
         self._threshold: float = trained["threshold"]
 
     def decide(self, features: Sequence[float]) -> Decision:
-        logit = self._bias + sum(weight * value for weight, value in zip(self._weights, features, strict=True))
-        probability = 1 / (1 + math.exp(-logit))
-        return Decision(probability, probability >= self._threshold)
+        figures = tuple(Figure(*each) for each in zip(FEATURES, features, self._weights, strict=True))
+        logit = self._bias + sum(figure.weight * figure.value for figure in figures)
+        return Decision(1 / (1 + math.exp(-logit)), self._threshold, figures)
 
 
 def features(question: str, evidence: Evidence, store: Store) -> list[float]:

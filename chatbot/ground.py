@@ -13,26 +13,31 @@ _EXACT = re.compile(r"https?://\S+|`[^`]+`|\d+(?:[.,]\d+)*")
 _NEGATIONS = frozenset({"no", "not", "never", "none", "without", "cannot", "nor", "neither", "n't"})
 
 
-def supporting(sentence: str, question: str, evidence: Sequence[Scored]) -> Scored | None:
-    """The unit that supports `sentence`, or None.
+def supporting(sentence: str, question: str, evidence: Sequence[Scored]) -> tuple[Scored | None, str]:
+    """The unit that supports `sentence`, or None; and why there is none.
 
     Its words must stand in one unit, in the unit's order; numbers, addresses and code exactly; a
     negation on one side only is no support; and it must say more than the question did.
     """
     said = _sequence(sentence)
     if not said or set(said) <= stems(question):
-        return None
-    best: tuple[float, Scored] | None = None
-    for item in evidence:
-        text = item.unit.text
-        if any(exact.rstrip(".,") not in text for exact in _EXACT.findall(sentence)):
-            continue
-        if _negations(sentence) != _negations(text):
-            continue
-        share = _common_in_order(said, _sequence(text)) / len(said)
-        if share >= SUPPORT and (best is None or share > best[0]):
-            best = (share, item)
-    return best[1] if best else None
+        return None, "it says nothing that the question did not"
+    exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
+    for each in exact:
+        if not any(each in item.unit.text for item in evidence):
+            return None, f"{each} stands in none of the sentences chosen from the notes"
+    shares = {
+        item: _common_in_order(said, _sequence(item.unit.text)) / len(said)
+        for item in evidence
+        if all(each in item.unit.text for each in exact)
+    }
+    near = [item for item, share in shares.items() if share >= SUPPORT]
+    agreeing = [item for item in near if _negations(item.unit.text) == _negations(sentence)]
+    if agreeing:
+        return max(agreeing, key=lambda item: shares[item]), ""
+    if near:
+        return None, "it denies what the notes say" if _negations(sentence) else "the notes deny it"
+    return None, "its words do not stand together in one of the sentences chosen from the notes"
 
 
 def _sequence(text: str) -> list[str]:

@@ -5,7 +5,7 @@ only web addresses become links. Code and emphasis in answers are rendered by ma
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chatbot.answer import Answer, Citation, Part
+from chatbot.why import COLUMNS, FIGURE_COLUMNS, LEGEND, figure_row, row, summary
+from knowledge.documents import Hit
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -47,14 +49,17 @@ def question_html(question: str) -> str:
 
 
 def sources_html(turns: Sequence[Answer]) -> str:
-    """The passages behind every answer of a conversation, the latest first and open."""
+    """The passages behind every answer of a conversation and why it is what it is, the latest first. What is open
+    ends with the latest answer that has passages."""
     sections: list[str] = []
+    is_open = " open"
     for turn in range(len(turns) - 1, -1, -1):
         answer = turns[turn]
+        inside = "".join(_passage_html(citation, turn) for citation in answer.citations) + _why_html(answer)
+        if inside:
+            sections.append(f"<details{is_open}><summary>{escape(answer.question)}</summary>{inside}</details>")
         if answer.citations:
-            passages = "".join(_passage_html(citation, turn) for citation in answer.citations)
-            is_open = " open" if not sections else ""
-            sections.append(f"<details{is_open}><summary>{escape(answer.question)}</summary>{passages}</details>")
+            is_open = ""
     return "<h2>Sources</h2>" + ("".join(sections) or _NOTHING_YET)
 
 
@@ -87,6 +92,36 @@ def _passage_html(citation: Citation, turn: int) -> str:
         + (f'<ul class="links">{links}</ul>' if links else "")
         + "</article>"
     )
+
+
+def _why_html(answer: Answer) -> str:
+    """How a finished answer came about, folded away; nothing where the notes held nothing to look at."""
+    why = answer.why
+    if answer.state != "done" or not why.candidates:
+        return ""
+    points = "".join(f"<p><strong>{name}</strong> {escape(text)}</p>" for name, text in summary(answer).items())
+    figures = map(figure_row, why.decision.figures if why.decision else ())
+    weighed = "".join(_row_html("td", cells) for cells in figures)
+    candidates = "".join(_candidate_html(number, hit) for number, hit in enumerate(why.candidates, start=1))
+    removed = "".join(f"<li>“{escape(each.sentence)}”<br>{escape(each.reason)}</li>" for each in why.removed)
+    return (
+        f'<details class="why"><summary>Why this answer</summary>{points}'
+        f"<table>{_row_html('th', FIGURE_COLUMNS)}{weighed}</table>"
+        f"<p><strong>Looked at</strong> {LEGEND}</p><table>{_row_html('th', COLUMNS)}{candidates}</table>"
+        + (f"<p><strong>Removed</strong> from what the language model wrote:</p><ul>{removed}</ul>" if removed else "")
+        + "</details>"
+    )
+
+
+def _candidate_html(number: int, hit: Hit) -> str:
+    """Two rows, so that the figures stand under one another on a phone too."""
+    place = _source_html(Citation(number, hit.chunk, ((0, len(hit.chunk.text)),)))
+    name = f'{number}. {escape(hit.chunk.heading)}<div class="place">{place}</div>'
+    return f'<tr><td colspan="{len(COLUMNS)}">{name}</td></tr>{_row_html("td", row(hit))}'
+
+
+def _row_html(tag: str, cells: Iterable[str]) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def _source_html(citation: Citation) -> str:

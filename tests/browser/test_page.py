@@ -134,6 +134,27 @@ def test_a_question_is_answered_and_its_citation_opens_the_passage(open_page, vi
     assert page.errors == []
 
 
+@pytest.mark.parametrize(("viewport", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
+def test_why_unfolds_beside_the_passages_and_fits(open_page, viewport, scheme):
+    page = open_page(viewport, scheme)
+    ask(page, "Which package finds drift in a deployed model?")
+    finished(page, 1)
+    panel = page.locator("#sources .why")
+    assert not panel.locator("table").first.is_visible()
+    panel.locator("summary").click()
+    shown = panel.inner_text()
+    for part in ("Which package finds drift", "the notes answer this: probability", "best cosine", "mlops.md, lines"):
+        assert part in shown
+    fits = "box => [...box.querySelectorAll('*')].every(e => e.getBoundingClientRect().right <= innerWidth)"
+    assert panel.evaluate(fits)
+    assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+
+    ask(page, "Who won the chess world championship in 1972?")
+    assert "do not mention" in finished(page, 2)
+    assert page.locator("#sources .why").count() == 2, "a refusal has its reasons too"
+    assert page.errors == []
+
+
 def test_a_second_citation_leads_to_its_own_turn(open_page):
     page = open_page()
     ask(page, "Which package finds drift in a deployed model?")

@@ -30,6 +30,12 @@ def scripted(assistant, *pieces, error=None):
     return assistant
 
 
+def refusing(assistant):
+    """It finds no evidence good enough."""
+    assistant._decider._threshold = 1.1
+    return assistant
+
+
 def test_the_extract_quotes_cites_and_offers_the_links(assistant, tmp_path):
     answer = assistant.answer("who looks after the boiler?")
     assert answer.route == "notes"
@@ -73,17 +79,44 @@ def test_the_text_only_grows(assistant):
     assert states[1].sections, "the evidence is there before the first word"
 
 
-def test_what_the_notes_do_not_hold_is_refused_with_the_nearest_topics(assistant):
+def test_what_the_notes_do_not_hold_is_refused_with_the_nearest_passages(assistant):
     answer = assistant.answer("who won the chess world championship in 1972?")
     assert (answer.route, answer.grounded, answer.citations) == ("none", False, ())
     assert "do not answer" in answer.short_answer
-    assert any(topic in answer.text for topic in ("Boiler service", "Bike tyres", "Reading list on bread"))
+    assert "do not mention “won”, “chess”, “world”, “championship”, “1972”:" in answer.short_answer
+    assert "- Bike tyres – Pump the tyres to 6 bar." in answer.text.splitlines()
+    assert "- Reading list on bread" in answer.text.splitlines(), "only links stand there"
+
+
+def test_a_refusal_names_only_words_that_stand_in_none_of_the_passages(assistant):
+    answer = refusing(assistant).answer("What do the pumps of the boiler cost, and under which licence?")
+    assert answer.route == "none"
+    assert "do not mention “licence”:" in answer.short_answer, "“Pump the tyres” and “costs” stand there"
+
+
+def test_a_refusal_of_words_that_all_stand_there_says_that_they_match_loosely(assistant):
+    answer = refusing(assistant).answer("Which bike has a boiler?")
+    assert answer.route == "none"
+    assert "match it only loosely:" in answer.short_answer
+
+
+def test_a_refusal_stays_short_whatever_is_asked_and_noted(add, store, settings):
+    add(f"## Noise\n{'noise ' * 400}\n\n## Characters\n{'字' * 400}\n")
+    question = " ".join(f"{'x' * 200}{n}" for n in range(30))
+    answer = refusing(Assistant(store, settings, "extract")).answer(question)
+    assert "- Characters – 字字" in answer.text
+    assert len(answer.text) < 900
 
 
 def test_an_empty_index_says_so(store, settings):
     answer = Assistant(store, settings, "extract").answer("who looks after the boiler?")
     assert answer.route == "none"
     assert "askmynotes ingest" in answer.text
+
+
+def test_a_question_without_words_matches_nothing(assistant):
+    answer = assistant.answer("  ")
+    assert (answer.route, answer.text) == ("none", "Nothing in your notes matches this.")
 
 
 @pytest.mark.parametrize("question", ["", "   ", "?", "\x00", "\ud800", "a" * 20000, "؟" * 50])
@@ -133,7 +166,53 @@ def test_a_model_that_fails_half_way_leaves_the_notes_own_words_and_the_reason(a
     answer = broken.answer("what does the boiler contract cost?")
     assert answer.route == "notes"
     assert "120 euros" in answer.text
-    assert "out of memory" in answer.text
+    assert "Quoted from your notes without a language model: the language model failed: out of memory." in answer.text
+
+
+def test_a_model_that_fails_after_a_sentence_that_stands_is_not_called_absent(assistant):
+    said = "The contract costs 120 euros a year. And then"
+    broken = scripted(assistant, said, error=NotesError("the language model failed: out of memory"))
+    answer = broken.answer("what does the boiler contract cost?")
+    assert (answer.engine, answer.short_answer) == ("scripted", "The contract costs 120 euros a year.")
+    assert "The language model did not finish: the language model failed: out of memory." in answer.text
+    assert "without a language model" not in answer.text
+
+
+def test_why_tells_what_was_asked_seen_decided_and_removed(assistant, tmp_path):
+    said = "The contract costs 120 euros a year. It costs 900 euros. The contract costs 120 euros a year. Fine. "
+    first = assistant.answer("who looks after the boiler?")
+    assert first.why.removed == ()
+    *_, answer = scripted(assistant, said).stream("and what does it cost?", [first])
+    why = answer.why.as_dict()
+    assert why["asked"] == "and what does it cost? (Boiler service)"
+    assert [candidate["heading_path"] for candidate in why["candidates"]][0] == ["Boiler service"]
+    best = why["candidates"][0]
+    assert (best["source"], best["lines"]) == (str(tmp_path / "notes" / "note.md"), [1, 4])
+    assert (best["dense_rank"], best["sparse_rank"]) == (1, 1)
+    assert best["score"] == pytest.approx(
+        (best["cosine"] + best["coverage"] + 2 * best["late_interaction"]) / 4, abs=1e-3
+    )
+    assert why["decision"]["answerable"]
+    assert why["decision"]["probability"] >= why["decision"]["threshold"]
+    assert why["decision"]["figures"][0]["name"] == "best cosine"
+    assert why["decision"]["figures"][0]["value"] == pytest.approx(best["cosine"], abs=1e-3)
+    assert why["removed"] == [
+        {"sentence": "It costs 900 euros.", "reason": "900 stands in none of the sentences chosen from the notes"},
+        {"sentence": "The contract costs 120 euros a year.", "reason": "it was said already"},
+        {
+            "sentence": "Fine.",
+            "reason": "its words do not stand together in one of the sentences chosen from the notes",
+        },
+    ]
+    assert "why" not in answer.as_dict()
+
+
+def test_why_of_a_refusal_and_of_small_talk_tells_how_far_the_question_came(assistant):
+    refused = assistant.answer("who won the chess world championship in 1972?").why
+    assert not refused.decision.answerable
+    assert len(refused.candidates) == 3
+    greeting = assistant.answer("hello").why.as_dict()
+    assert greeting == {"asked": "hello", "candidates": [], "decision": None, "removed": []}
 
 
 def test_a_model_that_cannot_load_is_told_in_the_answer(add, store, settings):

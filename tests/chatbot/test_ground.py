@@ -29,26 +29,33 @@ def evidence():
     ],
 )
 def test_what_one_unit_says_is_supported_by_it(evidence, sentence, unit):
-    assert supporting(sentence, "what?", evidence).unit.text == unit
+    support, objection = supporting(sentence, "what?", evidence)
+    assert support.unit.text == unit
+    assert not objection
 
 
 @pytest.mark.parametrize(
-    "sentence",
+    ("sentence", "reason"),
     [
-        "Evidently writes small profiles.",  # two units in one
-        "The target moves the covariate inputs.",  # the right words, another order
-        "Store keys in the repository.",  # a negation lost
-        "Covariate shift: the inputs never move.",  # a negation added
-        "The gain is 200 times on a GPU.",  # another number
-        "The gain is 100 times on a GPU, see https://evil.example.",  # an invented address
-        "Paris is the capital of France.",
-        "It is.",
-        "",
+        ("Evidently writes small profiles.", "do not stand together"),  # two units in one
+        ("The target moves the covariate inputs.", "do not stand together"),  # the right words, another order
+        ("Store keys in the repository.", "the notes deny it"),
+        ("Covariate shift: the inputs never move.", "it denies what the notes say"),
+        ("The gain is 200 times on a GPU.", "200 stands in none"),
+        ("Whylogs writes 100 small profiles.", "do not stand together"),  # the number of another unit
+        ("The gain is 100 times on a GPU, see https://evil.example.", "https://evil.example stands in none"),
+        ("Paris is the capital of France.", "do not stand together"),
+        ("It is.", "says nothing"),
+        ("", "says nothing"),
     ],
 )
-def test_what_no_unit_says_is_not_supported(evidence, sentence):
-    assert supporting(sentence, "what?", evidence) is None
+def test_what_no_unit_says_is_not_supported_and_the_reason_is_told(evidence, sentence, reason):
+    support, objection = supporting(sentence, "what?", evidence)
+    assert support is None
+    assert reason in objection
 
 
 def test_an_echo_of_the_question_is_no_answer(evidence):
-    assert supporting("Covariate shift inputs.", "what moves the inputs in a covariate shift?", evidence) is None
+    support, objection = supporting("Covariate shift inputs.", "what moves the inputs in a covariate shift?", evidence)
+    assert support is None
+    assert objection == "it says nothing that the question did not"

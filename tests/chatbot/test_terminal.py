@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from chatbot.answer import Answer
+from chatbot.terminal import show_why
+from chatbot.why import Removed, Why
+from knowledge.documents import Chunk, Hit
+
+NOTES = """## Boiler service
+The boiler is serviced by Hansen & Sons every October.
+
+## Bike tyres
+Pump the tyres to 6 bar.
+"""
+
+
+@pytest.fixture
+def ask(add, run):
+    add(NOTES)
+    return lambda *arguments: run("ask", "who looks after the boiler?", "--engine", "extract", *arguments)
+
+
+def test_why_is_printed_below_the_answer_in_lines_that_fit(ask):
+    told = ask("--why").stdout
+    answer, why = told.split("\nWhy this answer\n")
+    assert "Hansen & Sons" in answer
+    assert "Why" not in ask().stdout
+    for shown in ("Asked    who looks after the boiler?", "probability", "best cosine", "Boiler service", "Bike tyres"):
+        assert shown in why
+    assert max(map(len, why.splitlines())) <= 80
+
+
+def test_why_is_a_key_of_the_object_where_it_is_asked_for(ask):
+    plain, told = json.loads(ask("--json").stdout), json.loads(ask("--json", "--why").stdout)
+    assert "why" not in plain
+    assert set(told) - set(plain) == {"why"}
+    assert told["why"]["candidates"][0]["heading_path"] == ["Boiler service"]
+
+
+def test_long_words_headings_paths_and_sentences_fit_as_well(capsys):
+    chunk = Chunk("/far" * 60 + "/note.md", "n", ("top", "heading " * 30), (1, 200), "One.")
+    removed = Removed("word " * 100, "x" * 300)
+    show_why(Answer("q", "done", why=Why("y" * 20_000, (Hit(chunk, -0.5, -0.1),) * 10, None, (removed,))))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.endswith("/note.md:1-200") for line in lines)
+    assert len(lines) < 60
+
+
+def test_the_conversation_tells_why_when_it_is_asked(add, run):
+    add(NOTES)
+    told = run("chat", "--engine", "extract", input="/why\nwho looks after the boiler?\nand in October?\n/why\n").stdout
+    assert "Nothing has been asked yet." in told
+    assert "Asked    and in October? (Boiler service)" in told
