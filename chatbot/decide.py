@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chatbot.evidence import Evidence, gather, stems, word_weights
+from knowledge.query import parse
 from knowledge.store import Store
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Decider:
 
 def features(question: str, evidence: Evidence, store: Store) -> list[float]:
     """The figures named in FEATURES, for evidence with at least one hit."""
-    weights = word_weights(question, store)
+    weights = word_weights(parse(question).text, store)
     first = evidence.sections[0]
     inside = stems(first.chunk.embedded_text)
     return [

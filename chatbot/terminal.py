@@ -11,6 +11,7 @@ from chatbot.answer import Answer, Assistant
 from chatbot.decide import Figure
 from chatbot.why import COLUMNS, FIGURE_COLUMNS, LEGEND, Removed, figure_row, row, summary
 from knowledge.documents import Hit
+from knowledge.errors import NotesError
 
 _HELP = """Ask in your own words. /sources shows the passages behind the last answer, /why how it came about, /new
 starts over, /quit leaves. Ctrl-C stops an answer, Ctrl-D leaves."""
@@ -126,6 +127,8 @@ def _answer(assistant: Assistant, question: str, turns: list[Answer]) -> None:
         show_sources(latest)
     except KeyboardInterrupt:
         click.echo("\n(stopped)")
+    except NotesError as error:  # such as a filter that cannot be
+        click.echo(str(error))
     turns.append(latest)
 
 

@@ -326,6 +326,13 @@ class Terminal:
         return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
 
+def test_a_filter_that_cannot_be_does_not_end_the_chat(run, indexed):
+    result = run("chat", "--engine", "extract", input="tests kind:poem\n/sources\n")
+    assert "kind:poem is no filter" in result.stdout
+    assert "cites nothing" in result.stdout
+    assert result.returncode == 0
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_chat_at_a_terminal_stops_an_answer_with_ctrl_c_and_leaves_with_ctrl_d(settings, indexed):
     with socket.create_server(("127.0.0.1", 0)) as server:  # a language model that takes its time
