@@ -18,6 +18,19 @@ from knowledge.store import Store
 ROOT = Path(__file__).resolve().parent.parent
 NOTES = ROOT / "knowledge" / "notes"
 
+#: three notes of a house, for asking about
+HOUSE = """## Boiler service
+The boiler is serviced by Hansen & Sons every October. The contract costs 120 euros a year.
+
+[contract](https://hansen.example/contract)
+
+## Bike tyres
+Pump the tyres to 6 bar.
+
+## Reading list on bread
+[link](https://bread.example/sourdough-starter), [book](https://bread.example/book)
+"""
+
 
 @pytest.fixture(scope="session")
 def models():

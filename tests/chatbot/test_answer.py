@@ -4,24 +4,12 @@ from chatbot.answer import Assistant, build_prompt
 from chatbot.evidence import choose, gather
 from knowledge.errors import NotesError
 from tests.benchmarks.answers import score
-from tests.conftest import ScriptedEngine, questions
-
-NOTES = """## Boiler service
-The boiler is serviced by Hansen & Sons every October. The contract costs 120 euros a year.
-
-[contract](https://hansen.example/contract)
-
-## Bike tyres
-Pump the tyres to 6 bar.
-
-## Reading list on bread
-[link](https://bread.example/sourdough-starter), [book](https://bread.example/book)
-"""
+from tests.conftest import HOUSE, ScriptedEngine, questions
 
 
 @pytest.fixture
 def assistant(add, store, settings):
-    add(NOTES)
+    add(HOUSE)
     return Assistant(store, settings, "extract")
 
 
@@ -218,7 +206,7 @@ def test_why_of_a_refusal_and_of_small_talk_tells_how_far_the_question_came(assi
 def test_a_model_that_cannot_load_is_told_in_the_answer(add, store, settings):
     import dataclasses
 
-    add(NOTES)
+    add(HOUSE)
     missing = dataclasses.replace(settings, model="nowhere.gguf")
     for question, wanted in (("who looks after the boiler?", "Hansen & Sons"), ("bread reading list", "bread.example")):
         answer = Assistant(store, missing).answer(question)

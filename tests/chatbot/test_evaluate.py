@@ -25,26 +25,14 @@ from chatbot.evaluate import (
 )
 from knowledge.documents import Chunk, Hit, Link
 from knowledge.errors import NotesError
-from tests.conftest import ROOT, ScriptedEngine
+from tests.conftest import HOUSE, ROOT, ScriptedEngine
 from tests.test_command_line import Terminal, fails
-
-NOTES = """## Boiler service
-The boiler is serviced by Hansen & Sons every October. The contract costs 120 euros a year.
-
-[contract](https://hansen.example/contract)
-
-## Bike tyres
-Pump the tyres to 6 bar.
-
-## Reading list on bread
-[link](https://bread.example/sourdough-starter), [book](https://bread.example/book)
-"""
 
 
 @pytest.fixture
 def evaluate(add, store, settings):
     """Ask questions of the notes; returns the results."""
-    add(NOTES)
+    add(HOUSE)
     assistant = Assistant(store, settings, "extract")
     return lambda *questions: [ask(question, assistant, store) for question in questions]
 
@@ -234,7 +222,7 @@ def test_a_citation_is_right_where_it_lies_or_by_what_it_quotes(evaluate):
 
 def test_words_that_are_not_in_the_quote_are_found(add, store, settings):
     """No engine can show them, so that here an answer is altered after it was given."""
-    add(NOTES)
+    add(HOUSE)
     result = ask(Question("who looks after the boiler?"), Assistant(store, settings, "extract"), store)
     said, *others = result.answer.parts
     altered = replace(said, text="The boiler is serviced by Miller.")
@@ -293,7 +281,7 @@ def test_the_table_has_a_row_for_each_measure_that_was_observed(evaluate):
 def indexed(run, tmp_path):
     path = tmp_path / "notes" / "house.md"
     path.parent.mkdir()
-    path.write_text(NOTES)
+    path.write_text(HOUSE)
     assert run("ingest", path.parent).returncode == 0
     return path
 
