@@ -12,14 +12,27 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 
 from chatbot.decide import Decider, Decision, features
-from chatbot.engines import Engine, Prompt, load_engine
-from chatbot.evidence import Evidence, Scored, Unit, choose, enumeration, gather, lines_of, others, plain, stems, units
+from chatbot.engines import Engine, load_engine
 from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
 from chatbot.rewrite import standalone
 from chatbot.why import Removed, Why
 from knowledge.documents import Chunk, Hit, Link, Reference
 from knowledge.errors import NotesError
+from knowledge.evidence import (
+    Evidence,
+    Scored,
+    Unit,
+    choose,
+    enumeration,
+    gather,
+    lines_of,
+    others,
+    plain,
+    stems,
+    units,
+)
+from knowledge.prompt import Prompt
 from knowledge.query import parse
 from knowledge.settings import Settings
 from knowledge.store import Store

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatbot.evidence import Evidence, gather, stems, word_weights
+from knowledge.evidence import Evidence, gather, stems, word_weights
 from knowledge.query import parse
 from knowledge.store import Store
 

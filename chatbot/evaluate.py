@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from chatbot.answer import Answer, Assistant, Citation, Part
-from chatbot.evidence import stems
 from chatbot.rewrite import standalone
 from knowledge.documents import Chunk, Hit
 from knowledge.errors import NotesError
+from knowledge.evidence import stems
 from knowledge.settings import Settings
 from knowledge.store import Store
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from chatbot.evidence import Scored, stem, stems
+from knowledge.evidence import Scored, stem, stems
 from knowledge.text import is_stop_word, words
 
 #: Share of a sentence's content words that must stand, in the same order, in the unit that supports it.

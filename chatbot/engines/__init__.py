@@ -9,24 +9,16 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from pathlib import Path
 
 from knowledge.errors import NotesError
+from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 
 ENGINES = ("gpt4all", "openai", "extract")
 
 #: A reader gets something, if only an empty piece, this often (seconds), and so can leave.
 PULSE = 0.1
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """`system` is the same for every question, so an engine may keep its state; `user` holds notes and question."""
-
-    system: str
-    user: str
 
 
 class Engine(ABC):

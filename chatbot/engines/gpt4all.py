@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatbot.engines import Engine, Prompt
+from chatbot.engines import Engine
 from knowledge.errors import NotesError
 from knowledge.models import LANGUAGE_MODEL_SHA256, read_card, sha256
+from knowledge.prompt import Prompt
 from knowledge.settings import DEFAULT_LANGUAGE_MODEL
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from chatbot.engines import PULSE, Engine, Prompt
+from chatbot.engines import PULSE, Engine
 from knowledge.errors import NotesError
+from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 
 _CONNECT_SECONDS = 10.0  # for each IP address, and for the encryption

@@ -8,8 +8,8 @@ from pathlib import Path
 from gpt4all import GPT4All
 
 from chatbot.answer import SYSTEM_PROMPT
-from chatbot.engines import Prompt
 from chatbot.engines.gpt4all import GPT4AllEngine
+from knowledge.prompt import Prompt
 from knowledge.settings import DEFAULT_LANGUAGE_MODEL
 from tests.benchmarks.speed import ratio
 

@@ -1,8 +1,8 @@
 import pytest
 
 from chatbot.answer import Assistant, build_prompt
-from chatbot.evidence import choose, gather
 from knowledge.errors import NotesError
+from knowledge.evidence import choose, gather
 from tests.benchmarks.answers import score
 from tests.conftest import HOUSE, ScriptedEngine, questions
 

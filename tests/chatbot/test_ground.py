@@ -1,8 +1,8 @@
 import pytest
 
-from chatbot.evidence import Scored, units
 from chatbot.ground import supporting
 from knowledge.documents import Chunk
+from knowledge.evidence import Scored, units
 
 TEXT = """- Covariate shift: the inputs move.
 - Prior probability shift: the target moves.

@@ -6,10 +6,11 @@ import time
 
 import pytest
 
-from chatbot.engines import Prompt, load_engine
+from chatbot.engines import load_engine
 from chatbot.engines.gpt4all import GPT4AllEngine
 from knowledge.errors import NotesError
 from knowledge.models import default_language_model
+from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 from tests.conftest import ROOT
 
@@ -81,7 +82,7 @@ def test_the_program_can_be_left_while_the_model_reads(models):
     code = """
 import sys
 from pathlib import Path
-from chatbot.engines import Prompt
+from knowledge.prompt import Prompt
 from chatbot.engines.gpt4all import GPT4AllEngine
 stream = GPT4AllEngine(Path(sys.argv[1]), 60).stream(Prompt("", "word " * 600), 2)
 next(stream)

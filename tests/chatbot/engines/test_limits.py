@@ -5,8 +5,9 @@ import time
 
 import pytest
 
-from chatbot.engines import Engine, Prompt
+from chatbot.engines import Engine
 from knowledge.errors import NotesError
+from knowledge.prompt import Prompt
 
 PROMPT = Prompt("system", "question")
 

@@ -11,10 +11,11 @@ import time
 
 import pytest
 
-from chatbot.engines import Prompt, load_engine
+from chatbot.engines import load_engine
 from chatbot.engines.openai import is_local
 from knowledge.errors import NotesError
 from knowledge.models import default_language_model
+from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 from tests.web import head, page, raw, self_signed, silence, trickle
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from knowledge.documents import Chunk, Hit
+from knowledge.documents import Chunk, Hit, Link
+from knowledge.prompt import Passage
 from knowledge.query import parse
 from knowledge.store import Store
 from knowledge.text import MARKDOWN_LINK, content_words, is_only_links, is_stop_word, sentence_spans, trim, words
@@ -166,17 +167,17 @@ def gather(question: str, store: Store) -> Evidence:
     for hit in hits:
         by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
     sections = [replace(hit, chunk=store.around(hit.chunk)) for hit in list(by_section.values())[:READ]]
-    return Evidence(tuple(hits), tuple(sections), tuple(_score(parse(question).text, _about_as_good(sections), store)))
+    return Evidence(tuple(hits), tuple(sections), tuple(read(parse(question).text, about_as_good(sections), store)))
 
 
-def _about_as_good(sections: Sequence[Hit]) -> list[Hit]:
+def about_as_good(sections: Sequence[Hit]) -> list[Hit]:
     """The best section, and the others that match about as well."""
     return [section for section in sections if section.score >= _BESIDE_SECTION * sections[0].score]
 
 
-def _score(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
-    """Every unit of the sections, lines of links aside: the mean of the cosine of its embedding to the question's and
-    of the share of the question's words, weighted by rarity, that it or its heading holds."""
+def read(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
+    """Every unit of the sections, in order, lines of links aside, scored by the mean of the cosine of its embedding to
+    the question's and of the share of the question's words, weighted by rarity, that it or its heading holds."""
     candidates = [unit for section in sections for unit in units(section.chunk) if unit.kind != "links"]
     if not candidates:
         return []
@@ -200,6 +201,46 @@ def _overlap(weights: dict[str, float], unit: Unit) -> float:
     under it, so that the words that are only in some of them tell these apart."""
     inside = stems(unit.text) | stems(unit.chunk.heading)
     return sum(weight for word, weight in weights.items() if word in inside)
+
+
+#: How many units a model reads: it answers best from little. The four best hold the gold answer of 94% of SQuAD's
+#: questions, those of the best section alone 88% (tests/benchmarks/README.md).
+READ_BY_MODEL = 4
+_MOST_LINKS = 4
+
+
+@dataclass(frozen=True)
+class Excerpt:
+    """What a model reads of a section: its best units, in reading order; none where it holds only links."""
+
+    section: Chunk
+    units: tuple[Unit, ...]
+
+    @property
+    def passage(self) -> Passage:
+        lines = [plain(unit.text) for unit in self.units]
+        links = dict.fromkeys(_link_name(link) for link in self.section.links if "://" in link.url)
+        if links:
+            lines.append(f"Links: {', '.join(list(links)[:_MOST_LINKS])}")
+        return Passage(self.section.heading_path[-1], tuple(lines))
+
+
+def excerpts(sections: Sequence[Hit], scored: Sequence[Scored]) -> list[Excerpt]:
+    """The best units of all of these sections, by section, and the sections that hold nothing but links."""
+    best = {item.unit for item in sorted(scored, key=lambda item: -item.score)[:READ_BY_MODEL]}
+    found = []
+    for section in sections:
+        inside = [item.unit for item in scored if item.unit.chunk == section.chunk]
+        chosen = tuple(unit for unit in inside if unit in best)
+        if chosen or not inside:
+            found.append(Excerpt(section.chunk, chosen))
+    return found
+
+
+def _link_name(link: Link) -> str:
+    """The text of a link; its host where the text says nothing."""
+    host = link.url.split("://")[-1].partition("/")[0].removeprefix("www.")
+    return host if link.text.strip().lower() in ("", "link", "here", link.url) else link.text
 
 
 # -- choosing ------------------------------------------------------------------------------------------------------
@@ -254,7 +295,7 @@ def _list_around(item: Scored, beside: Sequence[Scored]) -> list[Scored]:
 
 def others(evidence: Evidence) -> list[Hit]:
     """The sections that match about as well as the best one."""
-    return _about_as_good(evidence.sections)[1:]
+    return about_as_good(evidence.sections)[1:]
 
 
 def enumeration(chosen: Sequence[Scored]) -> list[Scored]:

@@ -1,7 +1,7 @@
 import pytest
 
-from chatbot.evidence import choose, enumeration, gather, lines_of, plain, units
 from knowledge.documents import Chunk
+from knowledge.evidence import choose, enumeration, gather, lines_of, plain, units
 
 
 def chunk_of(text, first_line=1):
