@@ -21,18 +21,20 @@ from knowledge.documents import Chunk, Hit, Link, Reference
 from knowledge.errors import NotesError
 from knowledge.evidence import (
     Evidence,
+    Excerpt,
     Scored,
     Unit,
+    about_as_good,
     choose,
     enumeration,
+    excerpts,
     gather,
     lines_of,
-    others,
     plain,
     stems,
     units,
 )
-from knowledge.prompt import Prompt
+from knowledge.prompt import NOT_IN_NOTES, SEE, build_prompt, read_reply
 from knowledge.query import parse
 from knowledge.settings import Settings
 from knowledge.store import Store
@@ -40,28 +42,14 @@ from knowledge.text import content_words, sentence_spans, words
 
 #: A small model repeats itself rather than say more in a longer reply.
 MAX_REPLY_TOKENS = 96
-#: How many of the best units are given to the model: it answers best from little.
-EVIDENCE_UNITS = 4
+#: The probability of the decision from which the notes are quoted although the model finds no answer in them.
+CERTAIN = 0.97
 #: The confidence from which small talk may hold more strange words than known ones.
 SURE = 0.85
 #: A refusal names so many words that are not mentioned, and shows so many characters of each of the nearest passages.
 _MOST_WORDS = 8
 _LONGEST_WORD = 40
 _LONGEST_LINE = 160
-
-SYSTEM_PROMPT = """You answer questions from notes. Use only words of the notes. Answer in one short sentence.
-
-Notes on Lens care:
-- Rinse the lens with water before wiping it.
-- Never wipe a dry lens.
-Question: What should I do before I wipe the lens?
-Answer: Rinse the lens with water before wiping it.
-
-Notes on Server ports:
-- Ports: 22 is for SSH, 443 is for HTTPS.
-- The old server used port 8080.
-Question: Which port does HTTPS use?
-Answer: 443 is for HTTPS."""
 
 
 @dataclass(frozen=True)
@@ -280,39 +268,25 @@ class Assistant:
             return replace(none, parts=(Part("say", text),))
         if answer.why.decision is None:
             return replace(none, parts=(Part("say", "Nothing in your notes matches this."),))
-        if answer.why.decision.answerable:
-            return None
-        asked = parse(answer.why.asked).text
-        text = f"Your notes do not answer this. {_not_enough(asked, evidence.sections)}:"
-        nearest = dict.fromkeys(_in_one_line(section, asked) for section in evidence.sections)
-        return replace(none, parts=(Part("say", text), *(Part("quote", line) for line in nearest)))
+        return None if answer.why.decision.answerable else _refusal(answer, evidence)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def _write(self, answer: Answer, evidence: Evidence, clock: "_Clock") -> Generator[Answer]:
         """The answer as it grows: what the model says and the notes support, the notes' own words, their links."""
-        best = evidence.sections[0]
-        chosen = choose(best, evidence)
+        near = about_as_good(evidence.sections)
         draft = _Draft(replace(answer, state="writing"), self._store)
         engine, problem = self._load_engine()
-        for item in enumeration(chosen):
-            draft.list(item.unit)
-            yield draft.answer
-        if engine and chosen and not draft.answer.parts:
-            problem = yield from self._say(engine, chosen, draft, clock)
+        reading = excerpts(near, evidence.scored)
+        pointed: Chunk | None = None
+        if engine and reading:
+            pointed, problem = yield from self._say(engine, reading, draft, clock)
+            if draft.denied and not _is_certain(answer.why.decision):
+                yield _refusal(draft.answer, evidence)
+                return
         clock.mark("first_token")
-        if chosen and not draft.answer.parts:
-            draft.say(plain(chosen[0].unit.text), chosen[0].unit)
-            yield draft.answer
-        for item in sorted(chosen, key=_reading_order):
-            if draft.quote(item.unit):
-                yield draft.answer
-        draft.point_from(best.chunk)
-        yield draft.answer
-        for section in others(evidence):
-            for item in choose(section, evidence)[:1]:
-                draft.quote(item.unit)
-            draft.point_from(section.chunk)
+        for section in sorted(near, key=lambda hit: hit.chunk != pointed):
+            self._quote(section, evidence, draft)
             yield draft.answer
         if problem:
             wrote = draft.answer.engine != "extract"
@@ -320,20 +294,45 @@ class Assistant:
             draft.add(Part("note", f"{told}: {problem}."))
         yield draft.answer
 
+    def _quote(self, section: Hit, evidence: Evidence, draft: "_Draft") -> None:
+        """Add what a section says and links to: the first one all that bears on the question, others their best."""
+        chosen = choose(section, evidence)
+        if draft.quoted:
+            chosen = chosen[:1]
+        elif not draft.answer.parts and chosen:
+            for item in enumeration(chosen):
+                draft.list(item.unit)
+            if not draft.answer.parts:
+                draft.say(plain(chosen[0].unit.text), chosen[0].unit)
+        for item in sorted(chosen, key=_reading_order):
+            draft.quote(item.unit)
+        draft.point_from(section.chunk)
+        draft.quoted = True
+
     def _say(
-        self, engine: Engine, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock"
-    ) -> Generator[Answer, None, str]:
-        """Add the model's sentences that the notes support; returns why there are no more, if that is a failure."""
-        question = draft.answer.question
+        self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock"
+    ) -> Generator[Answer, None, tuple[Chunk | None, str]]:
+        """Add the model's sentences that the notes support. Returns the section that it answers from, if it does; and
+        why there are no more, if that is a failure."""
+        pointed: Chunk | None = None
         try:
-            with closing(self._sentences(engine, question, chosen, draft, clock)) as sentences:
-                for sentence in map(plain, sentences):
-                    if sentence and draft.say_if_supported(sentence, chosen):
+            with closing(self._sentences(engine, reading, draft, clock)) as sentences:
+                for sentence in sentences:
+                    said, numbers = read_reply(sentence)
+                    cited = [reading[number - 1] for number in numbers if number <= len(reading) and number]
+                    if said.startswith(NOT_IN_NOTES.rstrip(".")) and not draft.answer.parts:
+                        draft.denied = True
+                        break
+                    if cited and said.rstrip(".") == SEE:
+                        pointed = pointed or cited[0].section
+                    elif said and (unit := draft.say_if_supported(plain(said), _units(reading, cited))):
+                        pointed = pointed or unit.chunk
+                    if pointed:
                         draft.answer = replace(draft.answer, engine=engine.name)
                     yield draft.answer
         except NotesError as error:
-            return str(error)
-        return ""
+            return pointed, str(error)
+        return pointed, ""
 
     def _load_engine(self) -> tuple[Engine | None, str]:
         """The engine, loaded on first use, or None where notes are only quoted; and why, if that is a failure."""
@@ -346,11 +345,12 @@ class Assistant:
             return self._engine, ""
 
     def _sentences(
-        self, engine: Engine, question: str, chosen: Sequence[Scored], draft: "_Draft", clock: "_Clock"
+        self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock"
     ) -> Generator[str]:
         """The sentences of the model's reply, each as soon as it is complete, and empty ones in between, so that the
-        reader can leave at any token. The reply ends at its first line."""
-        prompt = build_prompt(question, chosen, engine.prompt_bytes)
+        reader can leave at any token."""
+        passages = [excerpt.passage for excerpt in reading]
+        prompt = build_prompt(parse(draft.answer.why.asked).text, passages, engine.prompt_bytes)
         text = ""
         completion = 0
         with closing(engine.stream(prompt, MAX_REPLY_TOKENS)) as pieces:
@@ -358,18 +358,31 @@ class Assistant:
                 if piece:
                     clock.mark("first_token")
                     completion += 1
-                    tokens = {"prompt": engine.prompt_tokens, "completion": completion}
-                    draft.answer = replace(draft.answer, tokens=tokens)
-                text = (text + piece).lstrip()
-                line, ended, _ = text.partition("\n")
+                    draft.heard(piece, {"prompt": engine.prompt_tokens, "completion": completion})
+                *lines, line = (text + piece).lstrip().split("\n")
                 spans = sentence_spans(line)
-                if ended:
-                    yield from (line[start:end] for start, end in spans)
-                    return
+                yield from (part[start:end] for part in lines for start, end in sentence_spans(part))
                 yield from (line[start:end] for start, end in spans[:-1])
                 text = line[spans[-1][0] :] if spans else ""
                 yield ""
         yield text.strip()
+
+
+def _units(reading: Sequence[Excerpt], cited: Sequence[Excerpt]) -> list[Unit]:
+    """All that a model has read, what it cites first."""
+    return [unit for excerpt in (*cited, *reading) for unit in excerpt.units]
+
+
+def _is_certain(decision: Decision | None) -> bool:
+    return decision is not None and decision.probability >= CERTAIN
+
+
+def _refusal(answer: Answer, evidence: Evidence) -> Answer:
+    """What is told where the notes match a question and do not answer it."""
+    asked = parse(answer.why.asked).text
+    text = f"Your notes do not answer this. {_not_enough(asked, evidence.sections)}:"
+    nearest = dict.fromkeys(_in_one_line(section, asked) for section in evidence.sections)
+    return replace(answer, route="none", parts=(Part("say", text), *(Part("quote", line) for line in nearest)))
 
 
 def _not_enough(asked: str, sections: Sequence[Hit]) -> str:
@@ -394,27 +407,6 @@ def _beginning(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[:most].rpartition(' ')[0] or text[:most]} …"
 
 
-def build_prompt(question: str, chosen: Sequence[Scored], most_bytes: int) -> Prompt:
-    """The best units under their heading, one a line in reading order, and the question, in at most `most_bytes`
-    bytes of UTF-8."""
-    room = most_bytes - len(SYSTEM_PROMPT.encode())
-    question = _first_bytes(question, room // 4)
-    heading = _first_bytes(chosen[0].unit.chunk.heading_path[-1], room // 8)
-    room -= len(f"Notes on {heading}:\nQuestion: {question}\nAnswer:".encode())
-    lines: dict[Scored, str] = {}
-    for item in chosen[:EVIDENCE_UNITS]:
-        line = f"- {plain(item.unit.text)}\n"
-        if len(line.encode()) <= room:
-            lines[item] = line
-            room -= len(line.encode())
-    notes = "".join(lines[item] for item in sorted(lines, key=_reading_order))
-    return Prompt(SYSTEM_PROMPT, f"Notes on {heading}:\n{notes}Question: {question}\nAnswer:")
-
-
-def _first_bytes(text: str, most: int) -> str:
-    return text.encode("utf-8", "replace")[:most].decode("utf-8", "ignore")
-
-
 def _reading_order(item: Scored) -> int:
     """Where a unit stands in its section; all that are chosen are of one."""
     return item.unit.start
@@ -426,6 +418,15 @@ class _Draft:
     def __init__(self, answer: Answer, store: Store) -> None:
         self.answer = answer
         self._store = store
+        #: whether the model found no answer in what it read
+        self.denied = False
+        #: whether a section has been quoted
+        self.quoted = False
+
+    def heard(self, piece: str, tokens: dict[str, int]) -> None:
+        """Remember a piece of the model's reply, as it wrote it."""
+        why = replace(self.answer.why, reply=self.answer.why.reply + piece)
+        self.answer = replace(self.answer, why=why, tokens=tokens)
 
     def add(self, part: Part) -> None:
         self.answer = replace(self.answer, parts=(*self.answer.parts, part))
@@ -437,15 +438,16 @@ class _Draft:
         self.add(Part("say", sentence, self._cite(unit.chunk, unit.start, unit.end)))
         return True
 
-    def say_if_supported(self, sentence: str, chosen: Sequence[Scored]) -> bool:
-        """Add a sentence of the model; where the notes do not support it, or it has been said, remember why not."""
-        support, objection = supporting(sentence, self.answer.question, chosen)
-        if support and self.say(sentence, support.unit):
-            return True
+    def say_if_supported(self, sentence: str, read: Sequence[Unit]) -> Unit | None:
+        """Add a sentence of the model, and return the unit that supports it; where none does, or it has been said,
+        remember why not."""
+        support, objection = supporting(sentence, parse(self.answer.why.asked).text, read)
+        if support and self.say(sentence, support):
+            return support
         removed = Removed(sentence, objection or "it was said already")
         why = self.answer.why
         self.answer = replace(self.answer, why=replace(why, removed=(*why.removed, removed)))
-        return False
+        return None
 
     def list(self, unit: Unit) -> None:
         """Add an item of a list that is the direct answer, or its introduction."""

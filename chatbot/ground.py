@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from knowledge.evidence import Scored, stem, stems
+from knowledge.evidence import Unit, stem, stems
 from knowledge.text import is_stop_word, words
 
 #: Share of a sentence's content words that must stand, in the same order, in the unit that supports it.
@@ -13,28 +13,30 @@ _EXACT = re.compile(r"https?://\S+|`[^`]+`|\d+(?:[.,]\d+)*")
 _NEGATIONS = frozenset({"no", "not", "never", "none", "without", "cannot", "nor", "neither", "n't"})
 
 
-def supporting(sentence: str, question: str, evidence: Sequence[Scored]) -> tuple[Scored | None, str]:
+def supporting(sentence: str, question: str, evidence: Sequence[Unit]) -> tuple[Unit | None, str]:
     """The unit that supports `sentence`, or None; and why there is none.
 
-    Its words must stand in one unit, in the unit's order; numbers, addresses and code exactly; a
-    negation on one side only is no support; and it must say more than the question did.
+    Its words must stand in one unit, in the unit's order; numbers, addresses and code exactly; a negation on one side
+    only is no support, unless the question has it too; and it must say more than the question did. Of units that
+    support it as well, the first counts.
     """
     said = _sequence(sentence)
     if not said or set(said) <= stems(question):
         return None, "it says nothing that the question did not"
     exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
     for each in exact:
-        if not any(each in item.unit.text for item in evidence):
+        if not any(each in unit.text for unit in evidence):
             return None, f"{each} stands in none of the sentences chosen from the notes"
     shares = {
-        item: _common_in_order(said, _sequence(item.unit.text)) / len(said)
-        for item in evidence
-        if all(each in item.unit.text for each in exact)
+        unit: _common_in_order(said, _sequence(unit.text)) / len(said)
+        for unit in evidence
+        if all(each in unit.text for each in exact)
     }
-    near = [item for item, share in shares.items() if share >= SUPPORT]
-    agreeing = [item for item in near if _negations(item.unit.text) == _negations(sentence)]
+    near = [unit for unit, share in shares.items() if share >= SUPPORT]
+    denials = {_negations(sentence), (_negations(sentence) + _negations(question)) % 2}
+    agreeing = [unit for unit in near if _negations(unit.text) in denials]
     if agreeing:
-        return max(agreeing, key=lambda item: shares[item]), ""
+        return max(agreeing, key=lambda unit: shares[unit]), ""
     if near:
         return None, "it denies what the notes say" if _negations(sentence) else "the notes deny it"
     return None, "its words do not stand together in one of the sentences chosen from the notes"

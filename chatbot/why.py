@@ -40,6 +40,8 @@ class Why:
     candidates: tuple[Hit, ...] = ()
     decision: Decision | None = None
     removed: tuple[Removed, ...] = ()
+    #: what the language model wrote, unchecked
+    reply: str = ""
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -47,6 +49,7 @@ class Why:
             "candidates": list(map(_candidate, self.candidates)),
             "decision": self.decision and {"answerable": self.decision.answerable, **asdict(self.decision)},
             "removed": list(map(asdict, self.removed)),
+            "reply": self.reply,
         }
 
 

@@ -181,7 +181,7 @@ def read(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
     candidates = [unit for section in sections for unit in units(section.chunk) if unit.kind != "links"]
     if not candidates:
         return []
-    vectors = store.encoder.encode([question, *(plain(unit.text) for unit in candidates)])
+    vectors = store.vectors_of([question, *(plain(unit.text) for unit in candidates)])
     weights = word_weights(question, store)
     return [
         Scored(unit, (float(cosine) + _overlap(weights, unit)) / 2)
@@ -207,6 +207,7 @@ def _overlap(weights: dict[str, float], unit: Unit) -> float:
 #: questions, those of the best section alone 88% (tests/benchmarks/README.md).
 READ_BY_MODEL = 4
 _MOST_LINKS = 4
+_LONGEST_LINE = 600  # characters
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class Excerpt:
 
     @property
     def passage(self) -> Passage:
-        lines = [plain(unit.text) for unit in self.units]
+        lines = [_clipped(plain(unit.text)) for unit in self.units]
         links = dict.fromkeys(_link_name(link) for link in self.section.links if "://" in link.url)
         if links:
             lines.append(f"Links: {', '.join(list(links)[:_MOST_LINKS])}")
@@ -235,6 +236,10 @@ def excerpts(sections: Sequence[Hit], scored: Sequence[Scored]) -> list[Excerpt]
         if chosen or not inside:
             found.append(Excerpt(section.chunk, chosen))
     return found
+
+
+def _clipped(line: str) -> str:
+    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE].rpartition(' ')[0]} …"
 
 
 def _link_name(link: Link) -> str:
@@ -291,11 +296,6 @@ def _list_around(item: Scored, beside: Sequence[Scored]) -> list[Scored]:
         last += 1
     start = first if kinds[first] == "item" or _introduces(beside[first]) else first + 1
     return list(beside[start:last])
-
-
-def others(evidence: Evidence) -> list[Hit]:
-    """The sections that match about as well as the best one."""
-    return about_as_good(evidence.sections)[1:]
 
 
 def enumeration(chosen: Sequence[Scored]) -> list[Scored]:

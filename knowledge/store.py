@@ -38,6 +38,8 @@ RESCORED = 10
 _LATE_WEIGHT = 2
 #: Vectors that are copied at once.
 _PAGE = 1000
+#: How many vectors of sentences are kept at hand, 1.5 kB each.
+_REMEMBERED = 4096
 #: How many chunks before and behind a chunk are read with it, where they are of the same section.
 NEIGHBOURS = 2
 #: The chunks that filters let through (`Catalogue.within`); None for all.
@@ -57,6 +59,7 @@ class Store:
         self._vectors: Vectors | None = None
         self._vectors_lock = threading.Lock()
         self._seen_generation = ""
+        self._remembered: dict[str, np.ndarray] = {}
         self._waiting_to_go: set[str] | None = None
 
     def close(self) -> None:
@@ -113,6 +116,19 @@ class Store:
             _scored(dataclasses.replace(hit, token_similarity=figure))
             for hit, figure in zip(hits, figures, strict=True)
         ]
+
+    def vectors_of(self, texts: Sequence[str]) -> "np.ndarray":
+        """Unit vectors of sentences, shape (len(texts), dimension). The last few thousand are remembered, since the
+        next question of a conversation reads much the same."""
+        import numpy as np
+
+        new = [text for text in dict.fromkeys(texts) if text not in self._remembered]
+        for text, vector in zip(new, self.encoder.encode(new) if new else (), strict=True):
+            self._remembered[text] = vector
+        found = np.stack([self._remembered[text] for text in texts])
+        while len(self._remembered) > _REMEMBERED:
+            self._remembered.pop(next(iter(self._remembered)), None)
+        return found
 
     def rank_dense(self, query: str) -> list[Hit]:
         """The chunks of the CANDIDATES embeddings nearest to the query's, of equal ones so many at most."""

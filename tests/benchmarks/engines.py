@@ -7,20 +7,19 @@ from pathlib import Path
 
 from gpt4all import GPT4All
 
-from chatbot.answer import SYSTEM_PROMPT
 from chatbot.engines.gpt4all import GPT4AllEngine
-from knowledge.prompt import Prompt
+from knowledge.prompt import SYSTEM_PROMPT, Prompt
 from knowledge.settings import DEFAULT_LANGUAGE_MODEL
 from tests.benchmarks.speed import ratio
 
 _MAX_TOKENS = 32
 _SYSTEM_TEMPLATE = "<|im_start|>system\n{}<|im_end|>\n"
 _TURN_TEMPLATE = "<|im_start|>user\n{0}<|im_end|>\n<|im_start|>assistant\n{1}"
-_NOTES = """Notes on Watering bees:
-- Bees need clean water within two hundred metres of the hive in summer.
-- A shallow dish with pebbles keeps them from drowning.
-- Change the water every third day, or mosquitoes breed in it.
-- In winter they take what condenses inside the hive.
+_NOTES = """[1] Watering bees
+Bees need clean water within two hundred metres of the hive in summer.
+A shallow dish with pebbles keeps them from drowning.
+Change the water every third day, or mosquitoes breed in it.
+In winter they take what condenses inside the hive.
 """
 _QUESTIONS = (
     "How often is the water changed?",
@@ -43,7 +42,7 @@ def gpt4all(models: Path) -> Iterator[str]:
     )
     times: dict[str, list[tuple[float, float, str]]] = {"plain": [], "fresh": [], "follow-up": []}
     for number, question in enumerate(_QUESTIONS):
-        system, user = f"{SYSTEM_PROMPT}\n\nDay {number}.", f"{_NOTES}Question: {question}\nAnswer:"
+        system, user = f"{SYSTEM_PROMPT}\n\nDay {number}.", f"{_NOTES}Question: {question}"
         prompt = Prompt(system, user)
         times["plain"].append(_timed(lambda prompt=prompt: _generate(plain, prompt)))
         times["fresh"].append(_timed(lambda prompt=prompt: engine.stream(prompt, _MAX_TOKENS)))

@@ -2,7 +2,7 @@ import pytest
 
 from chatbot.ground import supporting
 from knowledge.documents import Chunk
-from knowledge.evidence import Scored, units
+from knowledge.evidence import units
 
 TEXT = """- Covariate shift: the inputs move.
 - Prior probability shift: the target moves.
@@ -16,7 +16,7 @@ TEXT = """- Covariate shift: the inputs move.
 @pytest.fixture
 def evidence():
     chunk = Chunk("n.md", "n", ("Drift and tools: Evidently, whylogs",), (1, 7), TEXT)
-    return [Scored(unit, 1.0) for unit in units(chunk)]
+    return units(chunk)
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def evidence():
 )
 def test_what_one_unit_says_is_supported_by_it(evidence, sentence, unit):
     support, objection = supporting(sentence, "what?", evidence)
-    assert support.unit.text == unit
+    assert support.text == unit
     assert not objection
 
 
@@ -59,3 +59,8 @@ def test_an_echo_of_the_question_is_no_answer(evidence):
     support, objection = supporting("Covariate shift inputs.", "what moves the inputs in a covariate shift?", evidence)
     assert support is None
     assert objection == "it says nothing that the question did not"
+
+
+def test_a_denial_in_the_question_and_in_the_notes_is_one(evidence):
+    support, _ = supporting("in the repository", "where should I never store keys?", evidence)
+    assert support.text == "- Never store keys in the repository."
