@@ -17,7 +17,6 @@ from chatbot.engines.gpt4all import GPT4AllEngine
 from finetune.base import load_base
 from finetune.export import agreement, export
 from knowledge.errors import NotesError
-from knowledge.models import default_language_model
 from knowledge.prompt import Passage, build_prompt
 from tests.conftest import HOUSE, NOTES, ROOT
 
@@ -123,7 +122,7 @@ def small(base, adapter, tmp_path_factory):
 
 
 def test_the_default_model_says_in_gpt4all_what_transformers_says(models, tmp_path):
-    default = default_language_model(models).path
+    default = models / "SmolLM2-135M-Instruct.Q4_1.gguf"
     adapter = make_adapter(tmp_path / "adapter", hidden=576, inner=1536, keys=192, layers=30, scale=0.05)
     target = tmp_path / "models" / "tuned.gguf"
     export(default, adapter, target, "f16", {"data": {"examples": 9}})
