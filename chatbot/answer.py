@@ -42,8 +42,6 @@ from knowledge.text import content_words, sentence_spans, words
 
 #: A small model repeats itself rather than say more in a longer reply.
 MAX_REPLY_TOKENS = 96
-#: The probability of the decision from which the notes are quoted although the model finds no answer in them.
-CERTAIN = 0.97
 #: The confidence from which small talk may hold more strange words than known ones.
 SURE = 0.85
 #: A refusal names so many words that are not mentioned, and shows so many characters of each of the nearest passages.
@@ -281,9 +279,6 @@ class Assistant:
         pointed: Chunk | None = None
         if engine and reading:
             pointed, problem = yield from self._say(engine, reading, draft, clock)
-            if draft.denied and not _is_certain(answer.why.decision):
-                yield _refusal(draft.answer, evidence)
-                return
         clock.mark("first_token")
         for section in sorted(near, key=lambda hit: hit.chunk != pointed):
             self._quote(section, evidence, draft)
@@ -320,9 +315,8 @@ class Assistant:
                 for sentence in sentences:
                     said, numbers = read_reply(sentence)
                     cited = [reading[number - 1] for number in numbers if number <= len(reading) and number]
-                    if said.startswith(NOT_IN_NOTES.rstrip(".")) and not draft.answer.parts:
-                        draft.denied = True
-                        break
+                    if said.startswith(NOT_IN_NOTES.rstrip(".")):
+                        break  # it says so far too often to be believed; what is found is quoted instead
                     if cited and said.rstrip(".") == SEE:
                         pointed = pointed or cited[0].section
                     elif said and (unit := draft.say_if_supported(plain(said), _units(reading, cited))):
@@ -373,10 +367,6 @@ def _units(reading: Sequence[Excerpt], cited: Sequence[Excerpt]) -> list[Unit]:
     return [unit for excerpt in (*cited, *reading) for unit in excerpt.units]
 
 
-def _is_certain(decision: Decision | None) -> bool:
-    return decision is not None and decision.probability >= CERTAIN
-
-
 def _refusal(answer: Answer, evidence: Evidence) -> Answer:
     """What is told where the notes match a question and do not answer it."""
     asked = parse(answer.why.asked).text
@@ -418,8 +408,6 @@ class _Draft:
     def __init__(self, answer: Answer, store: Store) -> None:
         self.answer = answer
         self._store = store
-        #: whether the model found no answer in what it read
-        self.denied = False
         #: whether a section has been quoted
         self.quoted = False
 

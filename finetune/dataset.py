@@ -1,0 +1,97 @@
+"""Make training examples of questions whose answers are known.
+
+Every question is searched for in the indexed notes, so that an example shows what the chat would show: the right
+passage among the wrong ones that match best, each cut down to its best lines.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from finetune.examples import Example, Passage
+from knowledge.documents import Chunk, Hit
+from knowledge.evidence import Excerpt, about_as_good, excerpts, gather, read
+from knowledge.prompt import SEE
+from knowledge.store import Store
+
+#: The shares of what is made of an answerable question beside what is found for it: the same with the passage that
+#: answers taken out, that passage among wrong ones, and else that passage alone.
+_MISSING, _MIXED = 0.25, 0.45
+#: The share of questions without an answer that are asked over the nearest passage alone.
+_ALONE = 0.4
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question, the chunk that answers it or that it nearly fits, and the answers as they stand there.
+
+    A question that is `answerable` but has no answers is answered by the whole section: a list, links, code.
+    """
+
+    question: str
+    chunk: Chunk
+    answers: tuple[str, ...]
+    answerable: bool
+    source: str
+
+
+def examples(store: Store, asked: Iterable[Asked], seed: int) -> Iterator[Example]:
+    """Up to two examples of an answerable question, one of them over what is found for it, and one of another.
+
+    An answer that is not in one line of what would be shown gives no example: only a reader of all could know it.
+    """
+    for number, each in enumerate(asked):
+        chance = random.Random(f"{seed} {number} {each.question}")
+        found = gather(each.question, store).sections
+        gold = next((hit for hit in found if _holds(hit.chunk, each)), Hit(store.around(each.chunk), 0.0))
+        shown = [found and about_as_good(found)]
+        way = chance.random()
+        if not each.answerable:
+            shown = [[gold]] if way < _ALONE else shown
+        else:
+            rest = [hit for hit in found if not _holds(hit.chunk, each) and not _says(hit.chunk, each)]
+            if way < _MISSING:
+                shown.append(about_as_good(rest))
+            else:
+                mixed = [gold, *(rest[:2] if way < _MISSING + _MIXED else [])]
+                chance.shuffle(mixed)
+                shown.append(mixed)
+        yield from filter(None, (_example(each, store, sections) for sections in shown if sections))
+
+
+def _holds(section: Chunk, asked: Asked) -> bool:
+    """Whether a section is, or contains, the chunk that was asked about."""
+    chunk = asked.chunk
+    return (section.source, section.heading_path) == (chunk.source, chunk.heading_path) and chunk.text in section.text
+
+
+def _says(section: Chunk, asked: Asked) -> bool:
+    return any(answer.lower() in section.text.lower() for answer in asked.answers)
+
+
+def _example(asked: Asked, store: Store, sections: Sequence[Hit]) -> Example | None:
+    shown = excerpts(sections, read(asked.question, sections, store))
+    passages = tuple(_passage(excerpt) for excerpt in shown)
+    gold = next((n for n, excerpt in enumerate(shown, start=1) if _holds(excerpt.section, asked)), None)
+    example = Example(question=asked.question, passages=passages, source=asked.source, kind="missing")
+    if not asked.answerable:
+        return example.model_copy(update={"kind": "near"})
+    if gold is None:
+        return example
+    answer, kind = (SEE, "section") if not asked.answers else (_line_answer(asked, passages[gold - 1]), "span")
+    return example.model_copy(update={"answer": answer, "cited": (gold,), "kind": kind}) if answer else None
+
+
+def _line_answer(asked: Asked, passage: Passage) -> str:
+    """The answer that most people gave, the shortest of equals, that stands in a line; empty where none does."""
+    for answer, _ in sorted(Counter(asked.answers).items(), key=lambda item: (-item[1], len(item[0]))):
+        said = " ".join(answer.split()).strip(" .,;:")
+        if said and any(said in line for line in passage.lines):
+            return said
+    return ""
+
+
+def _passage(excerpt: Excerpt) -> Passage:
+    shown = excerpt.passage
+    return Passage(heading=shown.heading, lines=shown.lines)

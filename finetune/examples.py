@@ -1,0 +1,137 @@
+"""Training examples: what a model is shown, and the reply that it should write. One JSON object a line.
+
+    {"question": "When did the café open?", "answer": "in 1921", "cited": [2], "source": "notes/paris.md",
+     "kind": "span", "passages": [{"heading": "Museums", "lines": ["The museum ..."]},
+                                  {"heading": "Cafés", "lines": ["Ours opened in 1921.", "It closed in 1960."]}]}
+
+`source` is what the example was made from: all of one source end up on the same side of a split, so that what is
+measured was never trained on. An example without an answer is one that the passages do not answer.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from knowledge import prompt
+from knowledge.errors import NotesError
+
+_Text = Annotated[str, Field(min_length=1, max_length=2000)]
+MOST_PASSAGES = 6
+
+
+class Passage(BaseModel):
+    """One numbered passage: a heading and the lines under it that were chosen for the question."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    heading: Annotated[str, Field(max_length=500)]
+    lines: tuple[_Text, ...]
+
+
+class Example(BaseModel):
+    """A question over one to six passages. `cited` counts the passages from 1."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    question: _Text
+    passages: Annotated[tuple[Passage, ...], Field(min_length=1, max_length=MOST_PASSAGES)]
+    answer: Annotated[str, Field(max_length=2000)] = ""
+    cited: tuple[int, ...] = ()
+    source: _Text
+    kind: str = ""
+
+    @model_validator(mode="after")
+    def _answer_is_cited(self) -> Self:
+        if bool(self.answer.strip()) != bool(self.cited):
+            raise ValueError("an answer needs the number of a passage in `cited`, and no answer needs none")
+        if not all(1 <= number <= len(self.passages) for number in self.cited):
+            raise ValueError(f"`cited` names a passage that is not there: {list(self.cited)}")
+        return self
+
+    @property
+    def prompt(self) -> prompt.Prompt:
+        passages = [prompt.Passage(passage.heading, passage.lines) for passage in self.passages]
+        return prompt.build_prompt(self.question, passages, _PROMPT_BYTES)
+
+    @property
+    def reply(self) -> str:
+        return prompt.write_reply(self.answer, self.cited)
+
+
+#: As much as the chat gives a model (`chatbot.engines.Engine.prompt_bytes`).
+_PROMPT_BYTES = 3584
+
+
+def read_examples(path: Path) -> list[Example]:
+    """The examples of a JSONL file.
+
+    Raises NotesError with the file and the line of the first that is none, or where there are none at all.
+    """
+    found = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotesError(f"{path}: cannot be read ({error})") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                found.append(Example.model_validate_json(line))
+            except ValidationError as error:
+                raise NotesError(f"{path}:{number}: {_first_problem(error)}") from error
+    if not found:
+        raise NotesError(f"{path}: holds no examples: make some with `askmynotes finetune data`")
+    return found
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> int:
+    """Write examples as JSONL, each question over the same passages once; returns how many."""
+    written = dict.fromkeys(example.model_dump_json(exclude_defaults=True) for example in _distinct(examples))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")
+    return len(written)
+
+
+def _distinct(examples: Iterable[Example]) -> Iterator[Example]:
+    seen = set()
+    for example in examples:
+        key = (" ".join(example.question.lower().split()), example.passages)
+        if key not in seen:
+            seen.add(key)
+            yield example
+
+
+def split(examples: Iterable[Example], share: float) -> tuple[list[Example], list[Example]]:
+    """Examples to train on, and about `share` of the sources to validate on.
+
+    A source is on the side that its name's hash says, so that adding notes moves none from one side to the other.
+    """
+    sides: tuple[list[Example], list[Example]] = ([], [])
+    for example in examples:
+        digest = hashlib.blake2b(example.source.encode("utf-8", "replace"), digest_size=8).digest()
+        sides[int.from_bytes(digest) < share * 2**64].append(example)
+    return sides
+
+
+def card(examples: Iterable[Example]) -> dict[str, object]:
+    """What a data set holds, by kind; how many sources and unanswered questions."""
+    examples = list(examples)
+    kinds: dict[str, int] = {}
+    for example in examples:
+        kinds[example.kind] = kinds.get(example.kind, 0) + 1
+    return {
+        "examples": len(examples),
+        "sources": len({example.source for example in examples}),
+        "unanswered": sum(not example.cited for example in examples),
+        "kinds": dict(sorted(kinds.items())),
+        "sha256": hashlib.sha256(json.dumps([e.model_dump_json() for e in examples]).encode()).hexdigest(),
+    }

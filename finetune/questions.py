@@ -1,0 +1,88 @@
+"""Questions with known answers: from public sets in the format of SQuAD, and from a person's own question file."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from finetune.dataset import Asked
+from knowledge.documents import Chunk, Document
+from knowledge.errors import NotesError
+from knowledge.store import Store
+from knowledge.text import sentence_spans
+
+#: As much as the encoder reads, in characters, roughly; longer texts become several chunks.
+_CHUNK_CHARACTERS = 900
+
+
+def read_squad(path: Path) -> tuple[list[Document], list[Asked]]:
+    """The paragraphs of a set in the format of SQuAD (https://rajpurkar.github.io/SQuAD-explorer/), version 1 or 2, as
+    documents, and its questions; each article is a source.
+
+    Raises NotesError where the file is none of that form.
+    """
+    documents, asked = [], []
+    try:
+        for number, article in enumerate(json.loads(path.read_text(encoding="utf-8"))["data"]):
+            for index, paragraph in enumerate(article["paragraphs"]):
+                title = (article.get("title") or paragraph["context"].strip().partition("\n")[0][:120]).replace(
+                    "_", " "
+                )
+                source = f"{path.stem}/{number}-{title}"
+                document = _document(f"{source}/{index}", title, paragraph["context"])
+                documents.append(document)
+                for each in paragraph["qas"]:
+                    question = " ".join(each["question"].split())
+                    answers = tuple(answer["text"].strip() for answer in each["answers"])
+                    chunk = _chunk_with(answers, document)
+                    asked.append(Asked(question, chunk, answers, bool(answers), source))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise NotesError(f"{path}: not a question set in the format of SQuAD ({error!r})") from error
+    return documents, asked
+
+
+def _document(source: str, title: str, text: str) -> Document:
+    chunks, start, line = [], 0, 1
+    for _, end in [*sentence_spans(text), (0, len(text))]:
+        if piece := text[start:end].strip() if end - start >= _CHUNK_CHARACTERS or end == len(text) else "":
+            chunks.append(Chunk(source, title, (title,), (line, line + piece.count("\n")), piece))
+            line += piece.count("\n") + 1
+            start = end
+    return Document(source, title, source, chunks=tuple(chunks))
+
+
+def _chunk_with(answers: tuple[str, ...], document: Document) -> Chunk:
+    return next((chunk for chunk in document.chunks if any(a in chunk.text for a in answers)), document.chunks[0])
+
+
+def index(store: Store, documents: list[Document]) -> None:
+    """Put documents into an empty store."""
+    with store.writing():
+        chunks = store.missing(chunk for document in documents for chunk in document.chunks)
+        for start in range(0, len(chunks), 256):
+            store.embed(chunks[start : start + 256])
+        store.add(documents)
+
+
+def read_own(path: Path, store: Store) -> Iterator[Asked]:
+    """The questions of a file for `askmynotes evaluate` that name a section which is indexed.
+
+    Raises NotesError with the file and the line of what is no question.
+    """
+    by_heading = {
+        chunk.heading_path[-1]: chunk for listed in store.documents() for chunk in store.get(listed.document.source)
+    }
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            chunk = by_heading.get(entry.get("section", ""))
+            answerable = entry.get("answerable", entry.get("kind", "answerable") == "answerable")
+            answers = tuple(entry.get("answers", ()))
+            question = str(entry["q"])
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise NotesError(f'{path}:{number}: not a question such as {{"q": "...", "section": "..."}}') from error
+        if chunk is None and not answerable:
+            chunk = next(iter(by_heading.values()), None)
+        if chunk:
+            yield Asked(question, chunk, answers, answerable, path.stem)

@@ -1,0 +1,269 @@
+"""Tune a model with low-rank adapters (LoRA, Hu et al. 2021, https://arxiv.org/abs/2106.09685).
+
+The frozen weights and the adapter compute in bfloat16; what the optimiser adds up stays in float32. Only replies are
+learnt, and the output layer is computed at their places only. A run is a plan, fixed at its beginning, and a
+checkpoint: killed at any moment it goes on from there with the same batches, and ends as if nothing had happened.
+"""
+
+import json
+import math
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from finetune.base import Base
+from finetune.batches import Encoded, batches, tensors
+from knowledge.errors import NotesError
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftModel
+
+#: Rows that are computed at once; a larger batch is their sum.
+_ROWS_AT_ONCE = 8
+_WARM_UP = 0.03
+#: The last part of a run, in which the learning rate falls to nothing. Until there a run can be made longer.
+_COOL_DOWN = 0.3
+#: How often the loss on the validation examples is taken, as a share of the run, and how many times in a row it may
+#: have got worse before the run ends.
+_CHECKS = 12
+_PATIENCE = 5
+_CHECKPOINT_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that decides the result of a run, beside the base and the examples (`fingerprint`)."""
+
+    steps: int
+    batch: int = 16
+    learning_rate: float = 5e-4
+    rank: int = 16
+    seed: int = 1
+    fingerprint: str = ""
+
+
+@dataclass
+class Progress:
+    """Where a run stands; `losses` are (step, loss) of training and validation."""
+
+    step: int = 0
+    seconds: float = 0.0
+    tokens: int = 0
+    best: float = math.inf
+    worse: int = 0
+    training: list[tuple[int, float]] | None = None
+    validation: list[tuple[int, float]] | None = None
+
+
+class Run:
+    """A LoRA run in the folder `out`: `plan.json`, `checkpoint/`, and at last the best adapter, as PEFT saves it."""
+
+    def __init__(self, base: Base, plan: Plan, out: Path, start_from: Path | None = None) -> None:
+        import torch
+
+        self.base, self.plan, self.out = base, plan, out
+        self.progress = Progress(training=[], validation=[])
+        torch.manual_seed(plan.seed)
+        self.model = _with_adapter(base, plan.rank, start_from)
+        self._weights = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
+        self._masters = {name: weight.detach().float().clone() for name, weight in self._weights.items()}
+        self._optimiser = torch.optim.AdamW(self._masters.values(), lr=0.0, betas=(0.9, 0.98), weight_decay=0.0)
+        self._resume()
+
+    # -- the loop ---------------------------------------------------------------------------------------------------
+
+    def train(
+        self, training: Sequence[Encoded], validation: Sequence[Encoded], tell: Callable[[Progress, float], None]
+    ) -> None:
+        """Train to the end of the plan, or until the validation loss gets worse; `tell` hears of every step with its
+        loss. Whatever ends it, a checkpoint is kept."""
+        order = islice(batches(training, self.plan.batch, self.plan.seed), self.progress.step, self.plan.steps)
+        check_every = max(1, self.plan.steps // _CHECKS)
+        saved = started = time.monotonic()
+        before = self.progress.seconds
+        try:
+            for batch in order:
+                loss = self._step(batch)
+                self.progress.step += 1
+                self.progress.seconds = before + time.monotonic() - started
+                self.progress.tokens += sum(map(len, batch))
+                assert self.progress.training is not None
+                self.progress.training.append((self.progress.step, loss))
+                tell(self.progress, loss)
+                last = self.progress.step == self.plan.steps
+                if validation and (last or self.progress.step % check_every == 0):
+                    self._check(validation)
+                    if self.progress.worse >= _PATIENCE:
+                        break
+                if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                    self._save_checkpoint()
+                    saved = time.monotonic()
+        finally:
+            self._save_checkpoint()
+        if not validation:
+            self._save_adapter()
+
+    def _step(self, batch: Sequence[Encoded]) -> float:
+        import torch
+
+        total = 0.0
+        for rows in _cut(batch, _ROWS_AT_ONCE):
+            loss = self._loss(rows) / len(batch)
+            loss.backward()
+            total += loss.item()
+        for name, master in self._masters.items():
+            master.grad = self._weights[name].grad.float()  # type: ignore[union-attr]
+            self._weights[name].grad = None
+        torch.nn.utils.clip_grad_norm_(list(self._masters.values()), 1.0)
+        self._optimiser.param_groups[0]["lr"] = self.plan.learning_rate * _rate(self.progress.step, self.plan.steps)
+        self._optimiser.step()
+        self._copy_masters()
+        return total
+
+    def _loss(self, rows: Sequence[Encoded]) -> "torch.Tensor":
+        """Sum over the rows of the mean cross-entropy of each reply's tokens: a short reply weighs like a long one."""
+        import torch
+
+        ids, labels = tensors(rows, self.model.device)
+        model: Any = self.model.get_base_model()
+        hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+        learnt = labels != -100
+        logits = model.get_output_embeddings()(hidden[learnt]).float()
+        losses = torch.nn.functional.cross_entropy(logits, labels[learnt], reduction="none")
+        lengths = learnt.sum(1, keepdim=True).expand_as(learnt)[learnt]
+        return (losses / lengths).sum()
+
+    def _check(self, validation: Sequence[Encoded]) -> None:
+        """Take the validation loss, and keep the adapter where it is the best so far."""
+        import torch
+
+        with torch.no_grad():
+            ordered = sorted(validation, key=len)
+            loss = sum(self._loss(rows).item() for rows in _cut(ordered, _ROWS_AT_ONCE)) / len(validation)
+        assert self.progress.validation is not None
+        self.progress.validation.append((self.progress.step, loss))
+        if loss < self.progress.best:
+            self.progress.best, self.progress.worse = loss, 0
+            self._save_adapter()
+        else:
+            self.progress.worse += 1
+
+    def _copy_masters(self) -> None:
+        for name, master in self._masters.items():
+            self._weights[name].data.copy_(master)
+
+    # -- what is kept -----------------------------------------------------------------------------------------------
+
+    def _save_adapter(self) -> None:
+        with _replacing(self.out / "adapter") as folder:
+            self.model.save_pretrained(str(folder))
+
+    def _save_checkpoint(self) -> None:
+        from safetensors.torch import save_file
+
+        state = self._optimiser.state
+        held = {f"master.{name}": master for name, master in self._masters.items()}
+        for name, master in self._masters.items():
+            if master in state:
+                held |= {f"{key}.{name}": state[master][key] for key in ("exp_avg", "exp_avg_sq", "step")}
+        with _replacing(self.out / "checkpoint") as folder:
+            save_file(held, folder / "state.safetensors")
+            (folder / "progress.json").write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
+            (folder / "plan.json").write_text(json.dumps(asdict(self.plan)), encoding="utf-8")
+
+    def _resume(self) -> None:
+        from safetensors.torch import load_file
+
+        folder = self.out / "checkpoint"
+        if not folder.is_dir():
+            return
+        planned = read_plan(self.out)
+        if planned != self.plan:
+            raise NotesError(f"{self.out}: holds a run of another plan: choose another folder or remove this one")
+        held = load_file(folder / "state.safetensors")
+        for name, master in self._masters.items():
+            master.copy_(held[f"master.{name}"])
+            if f"step.{name}" in held:
+                keys = ("exp_avg", "exp_avg_sq", "step")
+                self._optimiser.state[master] = {key: held[f"{key}.{name}"] for key in keys}
+        self._copy_masters()
+        self.progress = Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
+
+
+def read_plan(out: Path) -> Plan | None:
+    """The plan of a run that was begun in this folder."""
+    file = out / "checkpoint" / "plan.json"
+    return Plan(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def measure(base: Base, training: Sequence[Encoded], steps: int) -> float:
+    """Seconds that a step takes, after a first one; the base is left as it was."""
+    with tempfile.TemporaryDirectory() as work:
+        run = Run(base, Plan(steps=steps + 1), Path(work))
+        order = batches(training, run.plan.batch, run.plan.seed)
+        run._step(next(order))
+        started = time.monotonic()
+        for batch in islice(order, steps):
+            run._step(batch)
+        seconds = (time.monotonic() - started) / steps
+    run.model.unload()
+    return seconds
+
+
+def _with_adapter(base: Base, rank: int, start_from: Path | None) -> "PeftModel":
+    import torch
+    from peft import LoraConfig, PeftModel, get_peft_model
+
+    base.model.requires_grad_(False)
+    base.model.name_or_path = base.path.name  # as PEFT records it: no path of this machine
+    if start_from:
+        model: Any = PeftModel.from_pretrained(base.model, start_from, is_trainable=True, local_files_only=True)
+    else:
+        settings = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear")
+        model = get_peft_model(base.model, settings)
+    for weight in model.parameters():
+        if weight.requires_grad:
+            # as the frozen weights: a mixture is converted at every layer, which takes as long as the work itself
+            weight.data = weight.data.to(torch.bfloat16)
+    return model
+
+
+def _rate(step: int, steps: int) -> float:
+    """The learning rate's factor: rising, level, and falling to nothing (Hu et al. 2024,
+    https://arxiv.org/abs/2404.06395)."""
+    rising = (step + 1) / max(1.0, _WARM_UP * steps)
+    falling = (steps - step) / max(1.0, _COOL_DOWN * steps)
+    return min(1.0, rising, falling)
+
+
+def _cut(rows: Sequence[Encoded], size: int) -> Iterator[Sequence[Encoded]]:
+    return (rows[start : start + size] for start in range(0, len(rows), size))
+
+
+class _replacing:
+    """A folder to write into, which takes the place of `target` as soon as it is whole."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+        self._new = target.with_name(target.name + ".new")
+
+    def __enter__(self) -> Path:
+        shutil.rmtree(self._new, ignore_errors=True)
+        self._new.mkdir(parents=True)
+        return self._new
+
+    def __exit__(self, failed: object, *_: object) -> None:
+        if failed is None:
+            old = self._target.with_name(self._target.name + ".old")
+            shutil.rmtree(old, ignore_errors=True)
+            if self._target.exists():
+                os.replace(self._target, old)
+            os.replace(self._new, self._target)
+            shutil.rmtree(old, ignore_errors=True)

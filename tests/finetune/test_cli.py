@@ -1,0 +1,67 @@
+import dataclasses
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from chatbot.cli import cli
+from chatbot.engines import load_engine
+from knowledge.prompt import Passage, build_prompt
+from tests.conftest import HOUSE
+
+
+def run(*arguments):
+    return CliRunner().invoke(cli, list(map(str, arguments)))
+
+
+def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
+    add(HOUSE)
+    shared = settings.models.resolve()
+    settings.models.unlink()  # what is exported stays in this test's home
+    settings.models.mkdir()
+    for model in shared.iterdir():
+        (settings.models / model.name).symlink_to(model)
+    questions = tmp_path / "questions.jsonl"
+    entries = [
+        {"q": f"{ask} the boiler?", "section": "Boiler service", "answers": ["Hansen & Sons"]}
+        for ask in ("who looks after", "who services", "who is paid for", "whom do I call about", "who comes for")
+    ]
+    questions.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    data = tmp_path / "data"
+    made = run("finetune", "data", "--questions", questions, "--out", data, "--home", settings.home)
+    assert made.exit_code == 0, made.output
+    counts = json.loads((data / "card.json").read_text())
+    assert counts["train"]["examples"] + counts["valid"]["examples"] >= 5
+    lines = [line for name in ("train", "valid") for line in (data / f"{name}.jsonl").read_text().splitlines()]
+    for name in ("train", "valid"):  # one source: all of it lies on one side
+        (data / f"{name}.jsonl").write_text("".join(f"{line}\n" for line in lines))
+    out = tmp_path / "run"
+    arguments = ["finetune", "train", "--data", data, "--out", out, "--budget", "1s", "--home", settings.home]
+    trained = run(*arguments)
+    assert trained.exit_code == 0, trained.output
+    assert "steps of 16 examples" in trained.output
+    assert "going on with a run" in run(*arguments).output
+    exported = run("finetune", "export", out / "adapter", "--name", "mine.gguf", "--home", settings.home)
+    assert exported.exit_code == 0, exported.output
+    engine = load_engine(dataclasses.replace(settings, model="mine.gguf"), "gpt4all")
+    prompt = build_prompt("Who?", [Passage("Boiler", ("Hansen services the boiler.",))], engine.prompt_bytes)
+    assert "".join(engine.stream(prompt, 8))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["data"], 2, "Name a file"),
+        (["data", "--questions", "nowhere.jsonl"], 2, "does not exist"),
+        (["train", "--budget", "soon"], 2, "'soon' is no time such as 20m or 2h"),
+        (["train"], 1, "train.jsonl: cannot be read"),
+        (["export", "."], 1, "holds no adapter"),
+        (["export", ".", "--name", "../mine.gguf"], 2, "is no file name that ends in .gguf"),
+        (["exprot"], 2, "Did you mean 'export'?"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(settings, arguments, code, message):
+    outcome = run("finetune", *arguments, *(["--home", settings.home] if arguments != ["exprot"] else []))
+    assert outcome.exit_code == code, outcome.output
+    assert message in outcome.output
+    assert "Traceback" not in outcome.output

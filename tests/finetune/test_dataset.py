@@ -1,0 +1,81 @@
+import json
+
+import pytest
+
+from finetune.dataset import examples
+from finetune.questions import index, read_own, read_squad
+from knowledge.errors import NotesError
+from tests.conftest import HOUSE
+
+
+@pytest.fixture
+def made(add, store, tmp_path):
+    """A function from question entries to the examples over the house's notes."""
+    add(HOUSE)
+
+    def make(*entries):
+        file = tmp_path / "questions.jsonl"
+        file.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+        return list(examples(store, read_own(file, store), 1))
+
+    return make
+
+
+def test_an_answer_is_cited_where_it_stands(made):
+    entry = {"q": "who looks after the boiler?", "section": "Boiler service", "answers": ["Hansen & Sons"]}
+    found = [each for each in made(entry) if each.cited]
+    assert found
+    for each in found:
+        [number] = each.cited
+        assert each.answer == "Hansen & Sons"
+        assert each.passages[number - 1].heading == "Boiler service"
+        assert any("Hansen & Sons" in line for line in each.passages[number - 1].lines)
+
+
+def test_a_question_without_answers_points_to_its_section(made):
+    found = made({"q": "where can I read about bread?", "section": "Reading list on bread"})
+    assert {each.answer for each in found if each.cited} == {"See"}
+
+
+def test_the_answering_section_is_taken_out_of_some(made):
+    entries = [
+        {"q": f"who looks after the boiler, number {n}?", "section": "Boiler service", "answers": ["Hansen & Sons"]}
+        for n in range(20)
+    ]
+    missing = [each for each in made(*entries) if each.kind == "missing"]
+    assert missing
+    for each in missing:
+        assert each.answer == ""
+        assert "Boiler service" not in [passage.heading for passage in each.passages]
+
+
+def test_what_the_notes_do_not_answer_is_not_answered(made):
+    found = made({"q": "who painted the boiler?", "answerable": False})
+    assert [(each.answer, each.kind) for each in found] == [("", "near")]
+
+
+def test_a_line_that_is_no_question_is_named(made):
+    with pytest.raises(NotesError, match=r"questions.jsonl:2: not a question"):
+        made({"q": "who?", "section": "Boiler service"}, {"section": "Boiler service"})
+
+
+def test_a_public_set_is_indexed_and_its_answers_found(store, tmp_path):
+    paragraph = "The café opened in 1921. It was sold to Ada Berg in 1960. The roof is made of slate."
+    questions = [
+        {"question": "When did the café open?", "answers": [{"text": "1921"}, {"text": "in 1921"}, {"text": "1921"}]},
+        {"question": "When did the café burn down?", "answers": [], "is_impossible": True},
+    ]
+    file = tmp_path / "set.json"
+    article = {"title": "Old_café", "paragraphs": [{"context": paragraph, "qas": questions}]}
+    file.write_text(json.dumps({"data": [article]}))
+    documents, asked = read_squad(file)
+    index(store, documents)
+    found = list(examples(store, asked, 1))
+    assert {(each.answer, each.source) for each in found} == {("1921", "set/0-Old café"), ("", "set/0-Old café")}
+
+
+def test_a_file_that_is_no_set_is_told(tmp_path):
+    file = tmp_path / "set.json"
+    file.write_text('{"data": [{"title": "x"}]}')
+    with pytest.raises(NotesError, match=r"set.json: not a question set in the format of SQuAD"):
+        read_squad(file)

@@ -1,0 +1,61 @@
+import json
+
+import pytest
+
+from finetune.examples import Example, Passage, card, read_examples, split, write_examples
+from knowledge.errors import NotesError
+
+PASSAGES = (Passage(heading="Boiler", lines=("Hansen does it.", "Every May.")), Passage(heading="Roof", lines=()))
+
+
+def example(**changes):
+    given = {"question": "Who?", "passages": PASSAGES, "answer": "Hansen", "cited": (1,), "source": "house.md"}
+    return Example(**given | changes)
+
+
+def test_the_prompt_and_the_reply_are_those_of_the_chat():
+    assert example().prompt.user == "[1] Boiler\nHansen does it.\nEvery May.\n[2] Roof\nQuestion: Who?"
+    assert example().reply == "Hansen [1]"
+    assert example(answer="", cited=()).reply == "Not in the notes."
+
+
+def test_what_is_written_is_read_again_and_repeated_questions_are_written_once(tmp_path):
+    file = tmp_path / "a" / "train.jsonl"
+    again = example(question="who? ".strip().capitalize())
+    assert write_examples(file, [example(), again, example(question="When?", answer="Every May")]) == 2
+    assert read_examples(file) == [example(), example(question="When?", answer="Every May")]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"cited": [3]}, "a passage that is not there"),
+        ({"cited": []}, "an answer needs the number of a passage"),
+        ({"answer": ""}, "no answer needs none"),
+        ({"passages": []}, "passages: "),
+        ({"question": ""}, "question: "),
+        ({"colour": "red"}, "colour: "),
+    ],
+)
+def test_a_line_that_is_no_example_is_named(tmp_path, changes, reason):
+    file = tmp_path / "train.jsonl"
+    lines = [json.loads(example().model_dump_json()), {**json.loads(example().model_dump_json()), **changes}]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    with pytest.raises(NotesError, match=f"train.jsonl:2: .*{reason}"):
+        read_examples(file)
+
+
+def test_all_of_one_source_stand_on_one_side_and_more_sources_move_none():
+    few = [example(source=f"{name}.md", question=f"{ask}?") for name in range(40) for ask in range(3)]
+    training, validation = split(few, 0.3)
+    assert {each.source for each in training}.isdisjoint(each.source for each in validation)
+    assert 3 <= len({each.source for each in validation}) <= 24
+    more = [example(source=f"more-{name}.md") for name in range(40)]
+    assert set(training) <= set(split(few + more, 0.3)[0])
+
+
+def test_the_card_counts():
+    counted = card([example(kind="span"), example(question="Why?", answer="", cited=(), kind="near", source="b.md")])
+    assert counted | {"sha256": ""} == {
+        "examples": 2, "sources": 2, "unanswered": 1, "kinds": {"near": 1, "span": 1}, "sha256": "",
+    }  # fmt: skip

@@ -1,0 +1,103 @@
+import dataclasses
+import random
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from finetune.base import Base
+from finetune.batches import Encoded, batches, tensors
+from finetune.train import Plan, Run
+from knowledge.errors import NotesError
+
+PLAN = Plan(steps=12, batch=4, rank=4, learning_rate=1e-2)
+WORDS = 40
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A model of 40 words that knows nothing; always the same one."""
+    torch.manual_seed(7)
+    config = LlamaConfig(
+        vocab_size=WORDS, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, tie_word_embeddings=True, initializer_range=0.2,
+    )  # fmt: skip
+    return Base(tmp_path, LlamaForCausalLM(config).to(torch.bfloat16), None)
+
+
+def always(word, number, seed):
+    """Examples whose reply is that word, whatever the prompt."""
+    chance = random.Random(seed)
+    prompts = [tuple(chance.randrange(2, WORDS) for _ in range(chance.randrange(3, 9))) for _ in range(number)]
+    return [Encoded(prompt, (word, 1)) for prompt in prompts]
+
+
+def quiet(progress, loss):
+    pass
+
+
+def adapter(folder):
+    return load_file(folder / "adapter" / "adapter_model.safetensors")
+
+
+def test_training_lowers_the_loss_and_keeps_the_best_adapter(base, tmp_path):
+    run = Run(base, dataclasses.replace(PLAN, steps=60), tmp_path / "run")
+    run.train(always(5, 200, 1), always(5, 20, 2), quiet)
+    losses = [loss for _, loss in run.progress.validation]
+    assert run.progress.best == min(losses) < 0.8 * losses[0]
+    assert adapter(tmp_path / "run")
+    assert str(tmp_path) not in "".join(file.read_text() for file in (tmp_path / "run" / "adapter").glob("*.[jm][sd]*"))
+
+
+def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(base, tmp_path):
+    training, validation = always(5, 50, 1), always(5, 8, 2)
+    whole = Run(base, PLAN, tmp_path / "whole")
+    whole.train(training, validation, quiet)
+    whole.model.unload()
+
+    def stop(progress, loss):
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    broken = Run(base, PLAN, tmp_path / "broken")
+    with pytest.raises(KeyboardInterrupt):
+        broken.train(training, validation, stop)
+    broken.model.unload()
+    resumed = Run(base, PLAN, tmp_path / "broken")
+    assert resumed.progress.step == 5
+    resumed.train(training, validation, quiet)
+    assert (
+        resumed.progress.training == [list(pair) for pair in whole.progress.training[:5]] + whole.progress.training[5:]
+    )
+    one, other = adapter(tmp_path / "whole"), adapter(tmp_path / "broken")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_folder_with_a_run_of_another_plan_is_refused(base, tmp_path):
+    Run(base, PLAN, tmp_path / "run").train(always(5, 20, 1), [], quiet)
+    with pytest.raises(NotesError, match="another plan"):
+        Run(base, dataclasses.replace(PLAN, rank=8), tmp_path / "run")
+
+
+def test_a_run_ends_early_where_it_only_gets_worse(base, tmp_path):
+    run = Run(base, dataclasses.replace(PLAN, steps=240), tmp_path / "run")
+    run.train(always(5, 200, 1), always(6, 20, 2), quiet)
+    assert run.progress.step < 240
+    assert run.progress.best == min(loss for _, loss in run.progress.validation)
+
+
+def test_batches_hold_every_example_once_an_epoch_and_are_the_same_for_a_seed():
+    encoded = always(5, 50, 1)
+    epoch = [next_batch for next_batch, _ in zip(batches(encoded, 8, 3), range(7), strict=False)]
+    assert sorted(map(hash, (each for batch in epoch for each in batch))) == sorted(map(hash, encoded))
+    again = [next_batch for next_batch, _ in zip(batches(encoded, 8, 3), range(7), strict=False)]
+    assert epoch == again
+
+
+def test_only_replies_are_learnt():
+    ids, labels = tensors([Encoded((5, 6, 7), (8, 1)), Encoded((5,), (9, 1))], torch.device("cpu"))
+    assert ids[0, :5].tolist() == [5, 6, 7, 8, 1]
+    assert labels[0, :5].tolist() == [-100, -100, 8, 1, -100]
+    assert labels[1, :3].tolist() == [9, 1, -100]
+    assert (labels[:, 5:] == -100).all()
