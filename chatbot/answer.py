@@ -277,7 +277,8 @@ class Assistant:
         engine, problem = self._load_engine()
         reading = excerpts(near, evidence.scored)
         pointed: Chunk | None = None
-        if engine and reading:
+        # a list is quoted whole: of one a small model says an item or two
+        if engine and reading and not enumeration(choose(near[0], evidence)):
             pointed, problem = yield from self._say(engine, reading, draft, clock)
         clock.mark("first_token")
         for section in sorted(near, key=lambda hit: hit.chunk != pointed):

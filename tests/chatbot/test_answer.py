@@ -128,6 +128,36 @@ def test_what_the_model_says_is_shown_where_the_notes_support_it(assistant):
     assert answer.citations[0].chunk.heading_path == ("Boiler service",)
 
 
+@pytest.fixture
+def two_boilers(add, store, settings):
+    add("## Red boiler\nThe red boiler is serviced in May.\n\n## Blue boiler\nThe blue boiler is serviced in June.\n")
+    return Assistant(store, settings, "extract")
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_model_that_points_to_a_passage_puts_it_first(two_boilers, number):
+    question = "when is the boiler serviced?"
+    answer = scripted(two_boilers, f"See [{number}]").answer(question)
+    shown = two_boilers._engine.prompts[0].user.splitlines()
+    heading = next(line for line in shown if line.startswith(f"[{number}]")).partition(" ")[2]
+    assert answer.citations[0].chunk.heading_path == (heading,)
+    assert heading.lower() in answer.short_answer
+    assert answer.engine == "scripted"
+
+
+def test_a_few_words_are_enough_where_the_notes_have_them(two_boilers):
+    answer = scripted(two_boilers, "June [2]").answer("when is the boiler serviced?")
+    assert answer.short_answer == "June"
+    assert answer.citations[0].chunk.heading_path == ("Blue boiler",)
+    assert "The blue boiler is serviced in June." in answer.text
+
+
+def test_a_model_that_finds_nothing_leaves_it_to_the_quotes(two_boilers):
+    answer = scripted(two_boilers, "Not in the notes.").answer("when is the red boiler serviced?")
+    assert answer.short_answer == "The red boiler is serviced in May."
+    assert (answer.engine, answer.why.reply) == ("extract", "Not in the notes.")
+
+
 @pytest.mark.parametrize(
     "reply",
     [
