@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from knowledge.command import Commands, home_option, open_store, settings
+from knowledge.errors import NotesError
 
 if TYPE_CHECKING:
     from finetune.base import Base
@@ -117,12 +118,15 @@ def train(folder: Path | None, base: Path | None, budget: str, out: Path | None,
     folder = folder or settings().home / "finetune"
     target = out or settings().home / "adapters" / "mine"
     examples = [read_examples(folder / f"{name}.jsonl") for name in ("train", "valid")]
+    if not examples[0]:
+        raise NotesError(f"{folder / 'train.jsonl'}: holds no examples: make some with `askmynotes finetune data`")
     loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
     training, validation = (encode(loaded, part, _MOST_TOKENS) for part in examples)
     plan = _plan(loaded, training, target, seconds)
     run = Run(loaded, plan, target, start_from)
     _train(run, training, validation)
-    click.echo(f"{target / 'adapter'}: best validation loss {run.progress.best:.3f}")
+    loss = f"its validation loss is {run.progress.best:.3f}" if validation else "there were no validation examples"
+    click.echo(f"{target / 'adapter'}: {loss}")
 
 
 def _plan(base: "Base", training: "list[Encoded]", target: Path, seconds: float) -> "Plan":
@@ -158,7 +162,7 @@ def _seconds(budget: str) -> float:
 
 
 @finetune.command()
-@click.argument("adapter", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("adapter", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--base", type=click.Path(exists=True, path_type=Path), metavar="MODEL",
               help="What the adapter was trained on.  [default: the one that is shipped]")  # fmt: skip
 @click.option("--precision", type=click.Choice(["q8_0", "f16"]), default="q8_0", show_default=True)
@@ -166,13 +170,14 @@ def _seconds(budget: str) -> float:
     "--name", default="mine.gguf", show_default=True, metavar="FILE.gguf", help="What it is called in models/."
 )
 @home_option
-def export(adapter: Path, base: Path | None, precision: str, name: str) -> None:
-    """Add an adapter to its base and keep the result in models/, as one file that the chat runs."""
+def export(adapter: Path | None, base: Path | None, precision: str, name: str) -> None:
+    """Add an adapter, else the last one trained, to its base and keep the result in models/: one file for the chat."""
     from finetune.export import export as write
     from knowledge.models import BASE_LANGUAGE_MODEL
 
     if Path(name).name != name or not name.endswith(".gguf"):
         raise click.BadParameter(f"{name!r} is no file name that ends in .gguf", param_hint="--name")
+    adapter = adapter or settings().home / "adapters" / "mine" / "adapter"
     target = settings().models / name
     write(base or settings().models / BASE_LANGUAGE_MODEL, adapter, target, "f16" if precision == "f16" else "q8_0")
     click.echo(f'{target}: set `model = "{name}"` in {settings().home / "config.toml"} to answer with it')

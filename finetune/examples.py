@@ -69,7 +69,7 @@ _PROMPT_BYTES = 3584
 def read_examples(path: Path) -> list[Example]:
     """The examples of a JSONL file.
 
-    Raises NotesError with the file and the line of the first that is none, or where there are none at all.
+    Raises NotesError with the file and the line of the first that is none.
     """
     found = []
     try:
@@ -82,8 +82,6 @@ def read_examples(path: Path) -> list[Example]:
                 found.append(Example.model_validate_json(line))
             except ValidationError as error:
                 raise NotesError(f"{path}:{number}: {_first_problem(error)}") from error
-    if not found:
-        raise NotesError(f"{path}: holds no examples: make some with `askmynotes finetune data`")
     return found
 
 

@@ -64,9 +64,10 @@ def index(store: Store, documents: list[Document]) -> None:
 
 
 def read_own(path: Path, store: Store) -> Iterator[Asked]:
-    """The questions of a file for `askmynotes evaluate` that name a section which is indexed.
+    """The questions of a file for `askmynotes evaluate` that name a section which is indexed, or are unanswerable.
 
-    Raises NotesError with the file and the line of what is no question.
+    A section is a source: its questions stay together. A single fact of `must` serves as the answer where `answers`
+    are missing. Raises NotesError with the file and the line of what is no question.
     """
     by_heading = {
         chunk.heading_path[-1]: chunk for listed in store.documents() for chunk in store.get(listed.document.source)
@@ -76,13 +77,17 @@ def read_own(path: Path, store: Store) -> Iterator[Asked]:
             continue
         try:
             entry = json.loads(line)
-            chunk = by_heading.get(entry.get("section", ""))
-            answerable = entry.get("answerable", entry.get("kind", "answerable") == "answerable")
-            answers = tuple(entry.get("answers", ()))
             question = str(entry["q"])
+            chunk = by_heading.get(entry.get("section", ""))
+            answerable = entry.get("answerable", entry.get("kind") not in ("near", "far"))
+            answers = tuple(entry.get("answers") or _fact(entry.get("must", [])))
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise NotesError(f'{path}:{number}: not a question such as {{"q": "...", "section": "..."}}') from error
-        if chunk is None and not answerable:
-            chunk = next(iter(by_heading.values()), None)
         if chunk:
-            yield Asked(question, chunk, answers, answerable, path.stem)
+            yield Asked(question, chunk, answers, answerable, f"{chunk.source}#{chunk.heading}")
+        elif by_heading and not answerable:
+            yield Asked(question, next(iter(by_heading.values())), (), False, f"{path.name}#{question}")
+
+
+def _fact(must: list[str]) -> list[str]:
+    return must if len(must) == 1 and "|" not in must[0] else []

@@ -56,6 +56,7 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
         (["train", "--budget", "soon"], 2, "'soon' is no time such as 20m or 2h"),
         (["train"], 1, "train.jsonl: cannot be read"),
         (["export", "."], 1, "holds no adapter"),
+        (["export"], 1, "holds no adapter"),
         (["export", ".", "--name", "../mine.gguf"], 2, "is no file name that ends in .gguf"),
         (["exprot"], 2, "Did you mean 'export'?"),
     ],

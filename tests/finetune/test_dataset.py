@@ -32,6 +32,15 @@ def test_an_answer_is_cited_where_it_stands(made):
         assert any("Hansen & Sons" in line for line in each.passages[number - 1].lines)
 
 
+def test_a_single_fact_serves_as_the_answer_and_a_section_is_a_source(made):
+    found = made(
+        {"q": "who looks after the boiler?", "section": "Boiler service", "must": ["Hansen & Sons"]},
+        {"q": "how hard are the tyres?", "section": "Bike tyres", "must": ["6 bar"]},
+    )
+    assert {each.answer for each in found if each.cited} == {"Hansen & Sons", "6 bar"}
+    assert len({each.source for each in found}) == 2
+
+
 def test_a_question_without_answers_points_to_its_section(made):
     found = made({"q": "where can I read about bread?", "section": "Reading list on bread"})
     assert {each.answer for each in found if each.cited} == {"See"}
