@@ -9,7 +9,7 @@ import pytest
 from chatbot.engines import load_engine
 from chatbot.engines.gpt4all import GPT4AllEngine
 from knowledge.errors import NotesError
-from knowledge.models import default_language_model
+from knowledge.models import BASE_LANGUAGE_MODEL, base_language_model, default_language_model
 from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 from tests.conftest import ROOT
@@ -19,7 +19,7 @@ SYSTEM = "You are a helpful assistant."
 
 @pytest.fixture(scope="module")
 def engine(models):
-    return load_engine(Settings(home=models.parent, answer_seconds=1000), "gpt4all")
+    return load_engine(Settings(home=models.parent, model=BASE_LANGUAGE_MODEL, answer_seconds=1000), "gpt4all")
 
 
 def reply(engine, user, max_tokens=24):
@@ -88,7 +88,7 @@ stream = GPT4AllEngine(Path(sys.argv[1]), 60).stream(Prompt("", "word " * 600), 
 next(stream)
 print("leaving")
 """
-    command = [sys.executable, "-c", code, str(default_language_model(models).path)]
+    command = [sys.executable, "-c", code, str(base_language_model(models).path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "leaving\n")
 
@@ -151,7 +151,7 @@ def test_a_damaged_model_is_told_and_crashes_nothing(tmp_path, models, damage):
 
 def test_any_other_gguf_file_is_taken_by_its_path(tmp_path, models):
     path = tmp_path / "mine.gguf"
-    path.symlink_to(default_language_model(models).path)
+    path.symlink_to(base_language_model(models).path)
     engine = load_engine(Settings(home=tmp_path, model=str(path)), "gpt4all")
     assert "Paris" in reply(engine, "What is the capital of France?")
 
@@ -164,7 +164,7 @@ def test_an_unknown_engine_is_named(tmp_path):
 @pytest.mark.parametrize("template", ["{{ nothing.there.at.all }}", "{% if %}", "no places for the texts"])
 def test_a_chat_template_that_fails_is_told(tmp_path, models, template):
     path = tmp_path / "mine.gguf"
-    path.symlink_to(default_language_model(models).path)
+    path.symlink_to(base_language_model(models).path)
     (tmp_path / "mine.gguf.json").write_text(json.dumps({"chat_template": template, "eos": ""}))
     with pytest.raises(NotesError, match=r"mine\.gguf: its chat template") as error:
         GPT4AllEngine(path, 60)
@@ -186,7 +186,7 @@ try:
 except NotesError as error:
     print(error)
 """
-    command = [sys.executable, "-c", code, str(default_language_model(models).path)]
+    command = [sys.executable, "-c", code, str(base_language_model(models).path)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert "cannot be loaded" in done.stdout
     assert done.stdout.count("\n") == 1
