@@ -14,7 +14,7 @@ import pytest
 from chatbot.engines import load_engine
 from chatbot.engines.openai import is_local
 from knowledge.errors import NotesError
-from knowledge.models import default_language_model
+from knowledge.models import base_language_model
 from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 from tests.web import head, page, raw, self_signed, silence, trickle
@@ -505,7 +505,7 @@ def transformers_serve(models, tmp_path_factory):
     repository = hub / "models--local--smollm2"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("1" * 40)
-    gguf = default_language_model(models).path
+    gguf = base_language_model(models).path
     making = [sys.executable, "-c", MAKE_CHECKPOINT, gguf.parent, gguf.name, repository / "snapshots" / ("1" * 40)]
     subprocess.run(making, check=True, capture_output=True, timeout=280)
     with socket.socket() as free:
