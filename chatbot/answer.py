@@ -485,9 +485,7 @@ class _Draft:
 
 def _label(link: Link) -> str:
     """What a link is called: its text, or its address where the text says nothing."""
-    if link.text.strip().lower() in ("", "link", "here", "this", "url", "article", "blog", "paper", "post", link.url):
-        return link.url.split("://")[-1].rstrip("/")
-    return link.text
+    return link.text if link.says_something else link.url.split("://")[-1].rstrip("/")
 
 
 class _Clock:

@@ -1,7 +1,9 @@
-"""The commands of fine-tuning: data → train → export. Each goes on where it was stopped."""
+"""The commands of fine-tuning: data → train → export."""
 
+import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,24 +124,30 @@ def train(folder: Path | None, base: Path | None, budget: str, out: Path | None,
         raise NotesError(f"{folder / 'train.jsonl'}: holds no examples: make some with `askmynotes finetune data`")
     loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
     training, validation = (encode(loaded, part, _MOST_TOKENS) for part in examples)
-    plan = _plan(loaded, training, target, seconds)
+    plan = _plan(loaded, training, target, seconds, _fingerprint(loaded.path, training, start_from))
     run = Run(loaded, plan, target, start_from)
     _train(run, training, validation)
     loss = f"its validation loss is {run.progress.best:.3f}" if validation else "there were no validation examples"
     click.echo(f"{target / 'adapter'}: {loss}")
 
 
-def _plan(base: "Base", training: "list[Encoded]", target: Path, seconds: float) -> "Plan":
+def _plan(base: "Base", training: "list[Encoded]", target: Path, seconds: float, fingerprint: str) -> "Plan":
     """The plan of a run that was begun, or one with as many steps as the time allows."""
     from finetune.train import Plan, measure, read_plan
 
     if begun := read_plan(target):
         click.echo(f"{target}: going on with a run of {begun.steps} steps")
-        return begun
+        return replace(begun, fingerprint=fingerprint)
     step = measure(base, training, _MEASURED)
-    plan = Plan(steps=max(1, round(seconds / step)))
+    plan = Plan(steps=max(1, round(seconds / step)), fingerprint=fingerprint)
     click.echo(f"{plan.steps} steps of {plan.batch} examples, since one takes {step:.1f} s here")
     return plan
+
+
+def _fingerprint(base: Path, training: "list[Encoded]", start_from: Path | None) -> str:
+    """Tells runs on other examples, of another base or from another adapter apart."""
+    origin = (base.name, start_from and start_from.resolve().name)
+    return hashlib.sha256(repr((origin, training)).encode()).hexdigest()[:16]
 
 
 def _train(run: "Run", training: "list[Encoded]", validation: "list[Encoded]") -> None:

@@ -9,4 +9,4 @@ ADAPTER = Path(__file__).resolve().parent / "adapter"
 
 def tune(base: Path, target: Path) -> None:
     """Write the base with the shipped adapter as the GGUF file `target`, the same bytes on every machine."""
-    export(base, ADAPTER, target, "q8_0", {"tuned_for": "askmynotes"})
+    export(base, ADAPTER, target, "q8_0")

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 #: Rows that are computed at once; a larger batch is their sum.
 _ROWS_AT_ONCE = 8
 _WARM_UP = 0.03
-#: The last part of a run, in which the learning rate falls to nothing. Until there a run can be made longer.
+#: The last part of a run, in which the learning rate falls to nothing.
 _COOL_DOWN = 0.3
 #: How often the loss on the validation examples is taken, as a share of the run, and how many times in a row it may
 #: have got worse before the run ends.
@@ -39,7 +39,7 @@ _CHECKPOINT_SECONDS = 120
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides the result of a run, beside the base and the examples (`fingerprint`)."""
+    """All that decides the result of a run; `fingerprint` stands for the base and the examples."""
 
     steps: int
     batch: int = 16
@@ -51,25 +51,28 @@ class Plan:
 
 @dataclass
 class Progress:
-    """Where a run stands; `losses` are (step, loss) of training and validation."""
+    """Where a run stands; `training` and `validation` are (step, loss)."""
 
     step: int = 0
     seconds: float = 0.0
     tokens: int = 0
     best: float = math.inf
     worse: int = 0
-    training: list[tuple[int, float]] | None = None
-    validation: list[tuple[int, float]] | None = None
+    training: list[tuple[int, float]] = field(default_factory=list)
+    validation: list[tuple[int, float]] = field(default_factory=list)
 
 
 class Run:
-    """A LoRA run in the folder `out`: `plan.json`, `checkpoint/`, and at last the best adapter, as PEFT saves it."""
+    """A LoRA run in the folder `out`: `checkpoint/`, which holds the plan too, and `adapter/`, the best, saved by PEFT.
+
+    Raises NotesError where the folder holds a run of another plan.
+    """
 
     def __init__(self, base: Base, plan: Plan, out: Path, start_from: Path | None = None) -> None:
         import torch
 
         self.base, self.plan, self.out = base, plan, out
-        self.progress = Progress(training=[], validation=[])
+        self.progress = Progress()
         torch.manual_seed(plan.seed)
         self.model = _with_adapter(base, plan.rank, start_from)
         self._weights = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
@@ -94,7 +97,6 @@ class Run:
                 self.progress.step += 1
                 self.progress.seconds = before + time.monotonic() - started
                 self.progress.tokens += sum(map(len, batch))
-                assert self.progress.training is not None
                 self.progress.training.append((self.progress.step, loss))
                 tell(self.progress, loss)
                 last = self.progress.step == self.plan.steps
@@ -147,7 +149,6 @@ class Run:
         with torch.no_grad():
             ordered = sorted(validation, key=len)
             loss = sum(self._loss(rows).item() for rows in _cut(ordered, _ROWS_AT_ONCE)) / len(validation)
-        assert self.progress.validation is not None
         self.progress.validation.append((self.progress.step, loss))
         if loss < self.progress.best:
             self.progress.best, self.progress.worse = loss, 0
@@ -186,7 +187,9 @@ class Run:
             return
         planned = read_plan(self.out)
         if planned != self.plan:
-            raise NotesError(f"{self.out}: holds a run of another plan: choose another folder or remove this one")
+            raise NotesError(
+                f"{self.out}: holds a run on other examples or of another plan: name another folder or remove it"
+            )
         held = load_file(folder / "state.safetensors")
         for name, master in self._masters.items():
             master.copy_(held[f"master.{name}"])

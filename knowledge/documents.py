@@ -11,6 +11,14 @@ class Link:
     text: str
     url: str
 
+    @property
+    def says_something(self) -> bool:
+        """Whether its text tells more than that it is a link."""
+        return self.text.strip().lower() not in (*_SAYS_NOTHING, self.url.lower())
+
+
+_SAYS_NOTHING = ("", "link", "here", "this", "url", "article", "blog", "paper", "post")
+
 
 @dataclass(frozen=True)
 class Place:

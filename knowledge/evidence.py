@@ -244,8 +244,7 @@ def _clipped(line: str) -> str:
 
 def _link_name(link: Link) -> str:
     """The text of a link; its host where the text says nothing."""
-    host = link.url.split("://")[-1].partition("/")[0].removeprefix("www.")
-    return host if link.text.strip().lower() in ("", "link", "here", link.url) else link.text
+    return link.text if link.says_something else link.url.split("://")[-1].partition("/")[0].removeprefix("www.")
 
 
 # -- choosing ------------------------------------------------------------------------------------------------------

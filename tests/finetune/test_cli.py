@@ -41,6 +41,9 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
     assert trained.exit_code == 0, trained.output
     assert "steps of 16 examples" in trained.output
     assert "going on with a run" in run(*arguments).output
+    (data / "train.jsonl").write_text("".join(f"{line}\n" for line in lines[1:]))
+    other = run(*arguments)
+    assert (other.exit_code, "on other examples" in other.output) == (1, True)
     exported = run("finetune", "export", out / "adapter", "--name", "mine.gguf", "--home", settings.home)
     assert exported.exit_code == 0, exported.output
     engine = load_engine(dataclasses.replace(settings, model="mine.gguf"), "gpt4all")
