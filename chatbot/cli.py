@@ -340,7 +340,7 @@ def evaluate(
 
 
 def _draft(number: int, out: Path | None) -> None:
-    from chatbot.draft import draft, write
+    from finetune.draft import draft, write
 
     drafted = draft(open_store(), number)
     if out:

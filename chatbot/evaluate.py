@@ -8,9 +8,7 @@ import dataclasses
 import difflib
 import json
 import math
-import re
 import statistics
-import string
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
@@ -24,6 +22,7 @@ from chatbot.rewrite import standalone
 from knowledge.documents import Chunk, Hit
 from knowledge.errors import NotesError
 from knowledge.evidence import stems
+from knowledge.scores import fact_pattern, squad_words, token_f1
 from knowledge.settings import Settings
 from knowledge.store import Store
 
@@ -359,7 +358,9 @@ def _answers(result: Result) -> Observations:
         return seen
     seen["answered"] = [float(answered)]
     if question.answers:
-        seen["exact_match"] = [100 * max(float(answered and _squad(said) == _squad(gold)) for gold in question.answers)]
+        seen["exact_match"] = [
+            100 * max(float(answered and squad_words(said) == squad_words(gold)) for gold in question.answers)
+        ]
         seen["f1"] = [100 * max(token_f1(said, gold) for gold in question.answers)]
     if question.must:
         text = str(answer.as_dict()["answer"])
@@ -374,31 +375,6 @@ def _shows(answer: Answer, url: str) -> bool:
     linked = [part.url for part in answer.parts]
     cited = [citation.chunk.url for citation in answer.citations]
     return any(_same_address(each, url) for each in (*linked, *cited) if each)
-
-
-@lru_cache(maxsize=4096)
-def fact_pattern(fact: str) -> re.Pattern[str]:
-    """Matches a fact in any of its alternatives, whatever the case and the white space; numbers match whole ones."""
-    return re.compile("|".join(_literal(each.split()) for each in fact.split("|") if each.strip()), re.IGNORECASE)
-
-
-def _literal(words: Sequence[str]) -> str:
-    before = r"(?<!\d)(?<!\d[.,])" if words[0][0].isdigit() else ""
-    after = r"(?!\d|[.,]\d)" if words[-1][-1].isdigit() else ""
-    return before + r"\s+".join(map(re.escape, words)) + after
-
-
-def token_f1(said: str, gold: str) -> float:
-    """The harmonic mean of precision and recall of the words (Rajpurkar et al., EMNLP 2016), 0 to 1."""
-    left, right = _squad(said), _squad(gold)
-    common = sum((Counter(left) & Counter(right)).values())
-    return 2 * common / (len(left) + len(right)) if common else 0.0
-
-
-def _squad(text: str) -> list[str]:
-    """Words as SQuAD's own scoring compares them: lower case, without punctuation and articles."""
-    bare = text.lower().translate(str.maketrans("", "", string.punctuation))
-    return [word for word in bare.split() if word not in ("a", "an", "the")]
 
 
 def _citations(result: Result) -> Observations:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chatbot.evaluate import DEPTH, FAILURES, Measure, Question, Result, fact_pattern, observed_measures, summarise
+from chatbot.evaluate import DEPTH, FAILURES, Measure, Question, Result, observed_measures, summarise
 from knowledge.errors import NotesError
+from knowledge.scores import fact_pattern
 
 if TYPE_CHECKING:
     from jinja2 import Template

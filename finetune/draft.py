@@ -13,10 +13,10 @@ from functools import cached_property
 from itertools import groupby, islice
 from pathlib import Path
 
-from chatbot.evaluate import fact_pattern
 from knowledge.documents import Link
 from knowledge.errors import NotesError
 from knowledge.evidence import Unit, plain, stems, units
+from knowledge.scores import fact_pattern
 from knowledge.store import Store
 from knowledge.text import MARKDOWN_LINK, STOP_WORDS, content_words, words
 

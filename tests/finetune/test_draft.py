@@ -3,9 +3,10 @@ from collections import Counter
 
 import pytest
 
-from chatbot.draft import draft, write
-from chatbot.evaluate import fact_pattern, read_questions
+from chatbot.evaluate import read_questions
+from finetune.draft import draft, write
 from knowledge.errors import NotesError
+from knowledge.scores import fact_pattern
 from knowledge.text import content_words
 
 NOTES = """# House
