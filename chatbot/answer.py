@@ -15,7 +15,7 @@ from chatbot.decide import Decider, Decision, features
 from chatbot.engines import Engine, load_engine
 from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
-from chatbot.rewrite import standalone
+from chatbot.rewrite import leans_on, standalone
 from chatbot.why import Removed, Why
 from knowledge.documents import Chunk, Hit, Link, Reference
 from knowledge.errors import NotesError
@@ -33,6 +33,7 @@ from knowledge.evidence import (
     plain,
     stems,
     units,
+    weigh,
 )
 from knowledge.prompt import NOT_IN_NOTES, SEE, build_prompt, read_reply
 from knowledge.query import parse
@@ -186,7 +187,8 @@ class Assistant:
     def stream(self, question: str, earlier: Sequence[Answer] = ()) -> Generator[Answer]:
         """The answer so far, again and again, until its state is "done". Closing the generator stops the engine.
 
-        `earlier` are the answers of the conversation so far: a question that leans on them is asked with its topic.
+        `earlier` are the answers of the conversation so far: a question that leans on them is asked with its topic, and
+        the sections that were cited there are looked at again.
         """
         clock = _Clock()
         question = " ".join(question.split())
@@ -198,7 +200,7 @@ class Assistant:
             yield clock.done(replace(answer, route="intent", intent=intent, engine="intents", parts=parts))
             return
         asked = standalone(question, earlier)
-        evidence = gather(asked, self._store)
+        evidence = gather(asked, self._store, keep=leans_on(question, earlier))
         clock.mark("retrieve")
         decision = self._decide(asked, evidence) if question else None
         why = Why(asked, evidence.hits, decision)
@@ -207,9 +209,39 @@ class Assistant:
             yield clock.done(refusal)
             return
         yield answer
-        with closing(self._write(answer, evidence, clock)) as answers:
+        engine, problem = self._load_engine()
+        if enumeration(choose(evidence.sections[0], evidence)):
+            engine = None  # a list is quoted whole: of one a small model says an item or two
+        with closing(self._write(answer, evidence, clock, engine, problem)) as answers:
             for answer in answers:
                 yield answer
+        yield clock.done(answer)
+
+    def again(self, answer: Answer) -> Generator[Answer]:
+        """Answer the question of `answer` from the same evidence in the other way: quote the notes where a language
+        model wrote it, which would only say the same words again, and else let the model write. As `stream` otherwise.
+
+        Raises NotesError where there is no other way.
+        """
+        if answer.route != "notes" or not answer.sections:
+            raise NotesError("there is nothing to answer again: the last question was not answered from your notes")
+        engine = None
+        if answer.engine == "extract":
+            engine, problem = self._load_engine()
+            if engine is None:
+                raise NotesError(f"your notes can only be quoted: {problem or 'no language model is in use'}")
+        clock = _Clock()
+        asked = answer.why.asked
+        evidence = weigh(asked, answer.why.candidates, answer.sections, self._store)
+        clock.mark("retrieve")
+        why = Why(asked, evidence.hits, answer.why.decision)
+        answer = Answer(answer.question, state="reading", sections=evidence.sections, why=why)
+        with closing(self._write(answer, evidence, clock, engine)) as answers:
+            for answer in answers:
+                yield answer
+        if answer.engine == "extract" and answer.parts[-1].kind != "note":
+            failed = "The language model was asked, and these passages support nothing that it wrote."
+            answer = answer.ended(failed if engine else "The same passages, quoted without the language model.")
         yield clock.done(answer)
 
     def warm_up(self) -> None:
@@ -270,15 +302,18 @@ class Assistant:
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
-    def _write(self, answer: Answer, evidence: Evidence, clock: "_Clock") -> Generator[Answer]:
-        """The answer as it grows: what the model says and the notes support, the notes' own words, their links."""
+    def _write(
+        self, answer: Answer, evidence: Evidence, clock: "_Clock", engine: Engine | None, problem: str = ""
+    ) -> Generator[Answer]:
+        """The answer as it grows: what the model says and the notes support, the notes' own words, their links.
+
+        `problem` is why there is no engine, if that is a failure.
+        """
         near = about_as_good(evidence.sections)
         draft = _Draft(replace(answer, state="writing"), self._store)
-        engine, problem = self._load_engine()
         reading = excerpts(near, evidence.scored)
         pointed: Chunk | None = None
-        # a list is quoted whole: of one a small model says an item or two
-        if engine and reading and not enumeration(choose(near[0], evidence)):
+        if engine and reading:
             pointed, problem = yield from self._say(engine, reading, draft, clock)
         clock.mark("first_token")
         for section in sorted(near, key=lambda hit: hit.chunk != pointed):

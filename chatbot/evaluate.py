@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from chatbot.answer import Answer, Assistant, Citation, Part
-from chatbot.rewrite import standalone
+from chatbot.rewrite import leans_on, standalone
 from knowledge.documents import Chunk, Hit
 from knowledge.errors import NotesError
 from knowledge.evidence import stems
@@ -236,7 +236,8 @@ def ask(question: Question, assistant: Assistant, store: Store) -> Result:
     for earlier in question.after:
         turns.append(_complete(assistant, earlier, turns))
     answer = _complete(assistant, question.q, turns)
-    return Result(question, answer, sections(store.search(standalone(question.q, turns), SEARCHED)))
+    found = store.search(standalone(question.q, turns), SEARCHED, keep=leans_on(question.q, turns))
+    return Result(question, answer, sections(found))
 
 
 def _complete(assistant: Assistant, question: str, turns: Sequence[Answer]) -> Answer:

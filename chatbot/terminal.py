@@ -13,8 +13,9 @@ from chatbot.why import COLUMNS, FIGURE_COLUMNS, LEGEND, Removed, figure_row, ro
 from knowledge.documents import Hit
 from knowledge.errors import NotesError
 
-_HELP = """Ask in your own words. /sources shows the passages behind the last answer, /why how it came about, /new
-starts over, /quit leaves. Ctrl-C stops an answer, Ctrl-D leaves."""
+_HELP = """Ask in your own words. /sources shows the passages behind the last answer, /why how it came about. /again
+answers from the same passages in the other way: quoted, or by the language model. /new starts over, /quit leaves.
+Ctrl-C stops an answer, Ctrl-D leaves."""
 #: Columns of a terminal that nobody has made wider.
 _WIDTH = 80
 
@@ -102,10 +103,12 @@ def chat(assistant: Assistant) -> None:
             _show_passages(turns)
         elif command == "/why":
             _show_last_why(turns)
+        elif command == "/again":
+            _answer_again(assistant, turns)
         elif command.startswith("/"):
             click.echo(_HELP)
         elif command:
-            _answer(assistant, question, turns)
+            turns.append(_shown(assistant.stream(question, turns), Answer(question)))
 
 
 def _read() -> str | None:
@@ -119,17 +122,24 @@ def _read() -> str | None:
             return None
 
 
-def _answer(assistant: Assistant, question: str, turns: list[Answer]) -> None:
-    latest = Answer(question)
+def _shown(answers: Generator[Answer], latest: Answer) -> Answer:
+    """Print an answer with its sources, and return it; `latest` where it does not come to its end."""
     try:
-        with closing(assistant.stream(question, turns)) as answers:
+        with closing(answers):
             latest = show(answers)
         show_sources(latest)
     except KeyboardInterrupt:
         click.echo("\n(stopped)")
     except NotesError as error:  # such as a filter that cannot be
         click.echo(str(error))
-    turns.append(latest)
+    return latest
+
+
+def _answer_again(assistant: Assistant, turns: list[Answer]) -> None:
+    if turns:
+        turns[-1] = _shown(assistant.again(turns[-1]), turns[-1])
+    else:
+        click.echo("Nothing has been asked yet.")
 
 
 def _show_last_why(turns: list[Answer]) -> None:

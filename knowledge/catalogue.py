@@ -326,6 +326,13 @@ class Catalogue:
             vector_id: [chunk_id for (chunk_id,) in self._rows(query, (vector_id, limit))] for vector_id in vector_ids
         }
 
+    def chunk_ids_of_section(self, section: Chunk, limit: int) -> list[int]:
+        """Row ids of the chunks that a section was joined from (`Store.around`), at most the first `limit`."""
+        query = """SELECT chunks.id FROM chunks JOIN documents ON documents.id = document_id
+                   WHERE source = ? AND heading_path = ? AND instr(?, chunks.text) ORDER BY chunks.id LIMIT ?"""
+        values = [section.source, _as_json(section.heading_path), section.text, limit]
+        return [chunk_id for (chunk_id,) in self._rows(query, values)]
+
     def within(self, query: Query) -> dict[str, list[int]] | None:
         """Row ids of the chunks that the filters of a query let through, by their vectors; None where it has none.
 

@@ -160,13 +160,21 @@ class Evidence:
     scored: tuple[Scored, ...]
 
 
-def gather(question: str, store: Store) -> Evidence:
-    """Search, and score each unit of the best section and of those that match about as well."""
-    hits = store.search(question, CONSIDERED)
+def gather(question: str, store: Store, keep: Sequence[Chunk] = ()) -> Evidence:
+    """Search, and score each unit of the best section and of those that match about as well.
+
+    The sections in `keep` are looked at whatever else is found.
+    """
+    hits = store.search(question, CONSIDERED, keep)
     by_section: dict[tuple[str, tuple[str, ...]], Hit] = {}
     for hit in hits:
         by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
     sections = [replace(hit, chunk=store.around(hit.chunk)) for hit in list(by_section.values())[:READ]]
+    return weigh(question, hits, sections, store)
+
+
+def weigh(question: str, hits: Sequence[Hit], sections: Sequence[Hit], store: Store) -> Evidence:
+    """What was found for a question as evidence: with the units that are read, scored."""
     return Evidence(tuple(hits), tuple(sections), tuple(read(parse(question).text, about_as_good(sections), store)))
 
 

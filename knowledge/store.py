@@ -82,8 +82,9 @@ class Store:
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
-    def search(self, query: str, k: int) -> list[Hit]:
+    def search(self, query: str, k: int, keep: Sequence[Chunk] = ()) -> list[Hit]:
         """The `k` best chunks for `query`, best first, of those that its filters (`knowledge.query`) let through.
+        Those of the sections in `keep` that they let through are scored as all are, and stay wherever they come.
 
         Cosine and coverage are added, both of which say how good a match is and not only that it is better than the
         next: with few or terse notes the best of a ranking is often no match at all, and fusing by rank alone then
@@ -98,7 +99,8 @@ class Store:
             return []
         vectors, tokens = self.encoder.encode_with_tokens([asked.text])
         fused: dict[tuple[str, str, tuple[int, int]], Hit] = {}
-        sparse = self._rank_sparse(asked.text, within)
+        kept = self._chunks_of_sections(keep, within)
+        sparse = self._rank_sparse(asked.text, within, beside=kept)
         for hit in (*self._rank_dense(vectors[0], within, beside=sparse), *sparse):
             chunk = hit.chunk
             key = (chunk.vector_id, chunk.source, chunk.lines)
@@ -106,7 +108,16 @@ class Store:
                 hit = dataclasses.replace(fused[key], coverage=hit.coverage, sparse_rank=hit.sparse_rank)
             fused[key] = _scored(hit)
         ranked = _best_first(fused.values())
-        return _best_first(self._rescored(tokens[0], ranked[:RESCORED]) + ranked[RESCORED:])[:k]
+        near, far = _split(ranked, RESCORED, kept)
+        return _split(_best_first(self._rescored(tokens[0], near) + far), k, kept)[0]
+
+    def _chunks_of_sections(self, sections: Sequence[Chunk], within: _Within) -> dict[int, Chunk]:
+        """The chunks that make up sections (`around`) and that filters let through, by row id."""
+        rows = {
+            row for section in sections for row in self._catalogue.chunk_ids_of_section(section, 2 * NEIGHBOURS + 1)
+        }
+        allowed = None if within is None else {row for ids in within.values() for row in ids}
+        return self._catalogue.chunks(row for row in rows if allowed is None or row in allowed)
 
     def _rescored(self, query: "np.ndarray", hits: Sequence[Hit]) -> list[Hit]:
         """The hits with the figure of late interaction to the word pieces of the query."""
@@ -164,17 +175,21 @@ class Store:
     def rank_sparse(self, query: str) -> list[Hit]:
         """Up to CANDIDATES chunks by BM25 over headings and text."""
         asked = parse(query)
-        return self._rank_sparse(asked.text, self._catalogue.within(asked))
+        return self._rank_sparse(asked.text, self._catalogue.within(asked), beside={})
 
-    def _rank_sparse(self, text: str, within: _Within) -> list[Hit]:
+    def _rank_sparse(self, text: str, within: _Within, beside: dict[int, Chunk]) -> list[Hit]:
+        """The full-text ranking, with the chunks of `beside` that are not among its candidates behind it, unranked."""
         rows = None if within is None else (row for ids in within.values() for row in ids)
         matches = self._catalogue.match(text, CANDIDATES, rows)
         chunks = self._catalogue.chunks(chunk_id for chunk_id, _ in matches)
         found = [(chunks[row], coverage) for row, coverage in matches if row in chunks]
-        return [
+        ranked = [
             Hit(chunk, score=coverage, coverage=coverage, sparse_rank=rank)
             for rank, (chunk, coverage) in enumerate(found, start=1)
         ]
+        others = [row for row in beside if row not in chunks]
+        covered = dict(self._catalogue.match(text, len(others), others)) if others else {}
+        return ranked + [Hit(beside[row], covered.get(row, 0.0), coverage=covered.get(row, 0.0)) for row in others]
 
     def get(self, source: str) -> list[Chunk]:
         """The chunks of one document, in order; none where it is not indexed."""
@@ -469,6 +484,13 @@ def _scored(hit: Hit) -> Hit:
 
 def _best_first(hits: Iterable[Hit]) -> list[Hit]:
     return sorted(hits, key=lambda hit: (-hit.score, -hit.similarity))
+
+
+def _split(hits: Sequence[Hit], most: int, kept: dict[int, Chunk]) -> tuple[list[Hit], list[Hit]]:
+    """The first `most` hits and those of the chunks in `kept`, and the others, each in their order."""
+    chunks = set(kept.values())
+    first = [hit for place, hit in enumerate(hits) if place < most or hit.chunk in chunks]
+    return first, [hit for hit in hits[most:] if hit.chunk not in chunks]
 
 
 def _joined(first: Chunk, second: Chunk) -> Chunk:

@@ -195,6 +195,53 @@ def test_a_model_that_fails_after_a_sentence_that_stands_is_not_called_absent(as
     assert "without a language model" not in answer.text
 
 
+def test_again_gives_the_other_view_of_the_same_passages(assistant, monkeypatch):
+    written = scripted(assistant, "The boiler is serviced by Hansen & Sons.").answer("who fixes the boiler?")
+    monkeypatch.setattr(assistant._store, "search", None)  # there is no new search
+    *_, quoted = assistant.again(written)
+    assert quoted.short_answer == "The boiler is serviced by Hansen & Sons every October."
+    assert quoted.text.endswith("The same passages, quoted without the language model.")
+    *_, back = assistant.again(quoted)
+    assert (back.engine, back.text) == (written.engine, written.text)
+    for other in (quoted, back):
+        assert (other.question, other.sections) == (written.question, written.sections)
+        assert other.why.decision == written.why.decision
+        assert [citation.chunk for citation in other.citations] == [citation.chunk for citation in written.citations]
+        assert other.state == "done"
+
+
+def test_again_asks_the_model_of_a_list_that_was_quoted_whole(add, store, settings):
+    add("## Boiler\nThe boiler has three faults:\n\n- the boiler drips\n- the boiler hums\n- the boiler smells\n")
+    assistant = scripted(Assistant(store, settings, "extract"), "the boiler hums [1]")
+    listed = assistant.answer("which faults has the boiler?")
+    assert (listed.engine, listed.why.reply) == ("extract", "")
+    *_, said = assistant.again(listed)
+    assert (said.engine, said.short_answer) == ("scripted", "the boiler hums")
+    assert "the boiler smells" in said.text
+
+
+def test_again_says_so_where_the_notes_support_nothing_that_the_model_writes(assistant):
+    answer = scripted(assistant, "It is Miller & Co.").answer("who fixes the boiler?")
+    *_, again = assistant.again(answer)
+    assert "Miller" not in again.text
+    assert again.text.startswith(answer.text)
+    assert again.text.endswith("The language model was asked, and these passages support nothing that it wrote.")
+
+
+@pytest.mark.parametrize(
+    ("question", "told"),
+    [
+        ("who won the chess world championship in 1972?", "not answered from your notes"),
+        ("hello", "not answered from your notes"),
+        ("who looks after the boiler?", "can only be quoted: no language model is in use"),
+    ],
+)
+def test_where_there_is_no_other_view_it_is_told(assistant, question, told):
+    answer = assistant.answer(question)
+    with pytest.raises(NotesError, match=told):
+        list(assistant.again(answer))
+
+
 def test_why_tells_what_was_asked_seen_decided_and_removed(assistant, tmp_path):
     said = "The contract costs 120 euros a year. It costs 900 euros. The contract costs 120 euros a year. Fine. "
     first = assistant.answer("who looks after the boiler?")

@@ -1,7 +1,7 @@
 import pytest
 
 from chatbot.answer import Answer, Assistant, Citation
-from chatbot.rewrite import standalone
+from chatbot.rewrite import leans_on, standalone
 from knowledge.documents import Chunk
 from knowledge.query import parse
 
@@ -28,6 +28,7 @@ def test_only_a_question_that_leans_on_the_last_answer_gets_its_topic(question, 
     assert standalone(question, [KORNIA, REFUSED]) == asked
     assert standalone(question, [REFUSED]) == question
     assert standalone(question, []) == question
+    assert leans_on(question, [KORNIA, REFUSED]) == ((KORNIA.citations[0].chunk,) if asked != question else ())
 
 
 def test_marks_in_a_topic_make_no_filter_of_it():
@@ -47,3 +48,16 @@ def test_a_follow_up_is_answered_from_the_topic_of_the_last_answer(add, store, s
         assert second.question == "and what does it cost?"
         assert second.citations[0].chunk.heading_path == (thing.title(),)
         assert cost in second.text
+
+
+def test_what_the_last_answer_cited_is_looked_at_again_among_better_matches(add, store, settings):
+    add("## Boiler\nThe boiler is serviced by Hansen every October.\n", "house/boiler.md")
+    loud = "".join(f"## Boiler {n}\nWhat does it cost? Boiler {n} costs {n} euros.\n" for n in range(20, 40))
+    add(loud, "shop.md")
+    assistant = Assistant(store, settings, "extract")
+    first = assistant.answer("in:house who services the boiler?")
+    for question, is_found in (("and what does it cost?", True), ("in:shop.md and what does it cost?", False)):
+        *_, second = assistant.stream(question, [first])
+        found = [hit.chunk.heading for hit in second.why.candidates]
+        assert found.count("Boiler") == is_found, "a filter holds for it too"
+        assert found[0] != "Boiler", "it gets the place that its score gives it"

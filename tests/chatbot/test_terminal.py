@@ -2,10 +2,11 @@ import json
 
 import pytest
 
-from chatbot.answer import Answer
-from chatbot.terminal import show_why
+from chatbot.answer import Answer, Assistant
+from chatbot.terminal import chat, show_why
 from chatbot.why import Removed, Why
 from knowledge.documents import Chunk, Hit
+from tests.conftest import ScriptedEngine
 
 NOTES = """## Boiler service
 The boiler is serviced by Hansen & Sons every October.
@@ -53,3 +54,27 @@ def test_the_conversation_tells_why_when_it_is_asked(add, run):
     told = run("chat", "--engine", "extract", input="/why\nwho looks after the boiler?\nand in October?\n/why\n").stdout
     assert "Nothing has been asked yet." in told
     assert "Asked    and in October? (Boiler service)" in told
+
+
+def test_the_conversation_answers_again_in_the_other_way(add, store, settings, monkeypatch, capsys):
+    add(NOTES)
+    assistant = Assistant(store, settings)
+    assistant._engine = ScriptedEngine("The boiler is serviced by Hansen & Sons.")
+    typed = iter(["/again", "who services the boiler?", "/again", "/why", "hello", "/again", "/quit"])
+    printed = []
+
+    def type_next(prompt):
+        printed.append(capsys.readouterr().out)
+        return next(typed)
+
+    monkeypatch.setattr("builtins.input", type_next)
+    chat(assistant)
+    help, nothing, written, quoted, why, _, greeted = printed
+    assert "/again" in help
+    assert nothing == "Nothing has been asked yet.\n"
+    assert written.startswith("The boiler is serviced by Hansen & Sons. [1]\n")
+    assert quoted.startswith("The boiler is serviced by Hansen & Sons every October. [1]\n")
+    assert "without the language model" in quoted
+    assert "note.md:2" in quoted
+    assert "Written  quoted from the notes" in why
+    assert "not answered from your notes" in greeted

@@ -85,6 +85,23 @@ def test_the_whole_section_comes_back_from_any_part_of_it(add, store):
     assert whole.text.count("\n") == whole.lines[1] - whole.lines[0] - (whole.lines[0] == 1)
 
 
+def test_sections_that_are_kept_are_scored_as_all_are(add, store):
+    loud = "".join(f"## Tea {n}\nTea {n} wants water of {n} degrees.\n" for n in range(60, 80))
+    add(f"## Coffee\n{'Grind the beans finely. ' * 90}\n\nClean the mill.\n{loud}")
+    (coffee, *_) = [hit.chunk for hit in store.search("how to grind beans", 1)]
+    section = store.around(coffee)
+    best, *others = store.search("how hot is the water for tea?", 1, keep=[section])
+    assert best.chunk.heading_path[0].startswith("Tea")
+    assert len(others) > 1, "every part of the section"
+    everything = {hit.chunk: hit for hit in store.search("how hot is the water for tea?", 100)}
+    for hit in others:
+        assert hit.chunk.heading_path == ("Coffee",)
+        assert hit.chunk.text in section.text
+        assert (hit.similarity, hit.coverage) == (everything[hit.chunk].similarity, everything[hit.chunk].coverage)
+        assert hit.token_similarity > 0
+        assert hit.score < best.score
+
+
 def test_nothing_indexed_is_nothing_found(store):
     assert store.search("anything", 5) == []
     assert store.counts() == (0, 0)
