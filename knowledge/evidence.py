@@ -1,9 +1,10 @@
 """Cut retrieved passages down to the sentences, list items and code that bear on a question."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from knowledge.documents import Chunk, Hit, Link
@@ -140,6 +141,10 @@ def _sentences(text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
 #: How many chunks are looked at, and how many of their sections are told of.
 CONSIDERED = 10
 READ = 3
+#: The share of their runs of three words that near copies have in common at least.
+_NEAR_COPY = 0.85
+#: Sections of fewer words say the same only under the same heading: there it says what they are about.
+_SPEAKS_FOR_ITSELF = 10
 
 
 @dataclass(frozen=True)
@@ -163,19 +168,44 @@ class Evidence:
 def gather(question: str, store: Store, keep: Sequence[Chunk] = ()) -> Evidence:
     """Search, and score each unit of the best section and of those that match about as well.
 
-    The sections in `keep` are looked at whatever else is found.
+    The sections in `keep` are looked at whatever else is found. What stands in several places is read in the best one.
     """
     hits = store.search(question, CONSIDERED, keep)
     by_section: dict[tuple[str, tuple[str, ...]], Hit] = {}
     for hit in hits:
         by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
-    sections = [replace(hit, chunk=store.around(hit.chunk)) for hit in list(by_section.values())[:READ]]
-    return weigh(question, hits, sections, store)
+    whole = (replace(hit, chunk=store.around(hit.chunk)) for hit in by_section.values())
+    return weigh(question, hits, list(islice(_without_copies(whole), READ)), store)
 
 
 def weigh(question: str, hits: Sequence[Hit], sections: Sequence[Hit], store: Store) -> Evidence:
     """What was found for a question as evidence: with the units that are read, scored."""
     return Evidence(tuple(hits), tuple(sections), tuple(read(parse(question).text, about_as_good(sections), store)))
+
+
+def _without_copies(sections: Iterable[Hit]) -> Iterator[Hit]:
+    """The sections but for those that say the same as one before."""
+    seen: list[Chunk] = []
+    for section in sections:
+        if not any(_says_the_same(section.chunk, other) for other in seen):
+            seen.append(section.chunk)
+            yield section
+
+
+def _says_the_same(one: Chunk, other: Chunk) -> bool:
+    """Whether a section is a copy of the other, or, in another note, one but for a few words and no number."""
+    ours, theirs = one.text.casefold().split(), other.text.casefold().split()
+    if one.heading_path[-1] != other.heading_path[-1] and min(len(ours), len(theirs)) < _SPEAKS_FOR_ITSELF:
+        return False
+    # in one note alike sections are meant to differ, and a number that differs says something else
+    if ours == theirs or one.source == other.source or _numbers(one) != _numbers(other):
+        return ours == theirs
+    runs, their_runs = (set(zip(text, text[1:], text[2:], strict=False)) for text in (ours, theirs))
+    return len(runs & their_runs) > _NEAR_COPY * len(runs | their_runs)
+
+
+def _numbers(chunk: Chunk) -> list[str]:
+    return re.findall(r"\d+", chunk.text)
 
 
 def about_as_good(sections: Sequence[Hit]) -> list[Hit]:

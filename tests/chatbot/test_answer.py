@@ -58,6 +58,14 @@ def test_a_note_that_is_only_links_answers_with_them(assistant):
     assert answer.citations[0].quote.startswith("[link](")
 
 
+def test_a_passage_that_stands_in_two_notes_is_quoted_once(add, assistant, store):
+    add(HOUSE, "copy.md")
+    answer = assistant.answer("who looks after the boiler?")
+    assert len(answer.citations) == len(answer.links) == 1
+    assert answer.text.count("The contract costs 120 euros") == 1
+    assert len({hit.chunk.source for hit in store.search("who looks after the boiler?", 2)}) == 2
+
+
 def test_the_text_only_grows(assistant):
     states = list(assistant.stream("who looks after the boiler?"))
     assert [states[0].state, states[-1].state] == ["searching", "done"]

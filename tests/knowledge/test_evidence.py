@@ -98,3 +98,37 @@ def test_a_section_of_links_alone_has_nothing_to_quote(add, store):
 
 def test_no_evidence_without_notes(store):
     assert gather("anything", store).hits == ()
+
+
+PASSAGE = (
+    "The boiler is serviced by Hansen & Sons every October, who also clean the burner and look at the pump. Ask for "
+    "Mrs Hansen when the pressure falls, and keep the red valve in the cellar shut until she has come and gone again."
+)
+
+
+@pytest.mark.parametrize(
+    ("heading", "text", "is_read"),
+    [
+        ("Boiler service", PASSAGE, False),
+        ("A page on boilers", f"*  {PASSAGE.replace(' ', '  ').upper()}", False),
+        ("Boiler service", PASSAGE.replace("red", "blue"), False),
+        ("Boiler service", PASSAGE.replace("every October", "on 3 May"), True),
+        ("Boiler service", PASSAGE.replace("red valve in the cellar", "door of the boiler in the attic"), True),
+        ("Boiler service", f"{PASSAGE} {PASSAGE.replace('boiler', 'roof').replace('Hansen', 'Miller')}", True),
+    ],
+)
+def test_what_stands_in_two_notes_is_read_once_and_found_twice(add, store, heading, text, is_read):
+    add(f"## Boiler service\n{PASSAGE}\n", "a.md")
+    add(f"## {heading}\n{text}\n## Bike\nPump the tyres to 6 bar.\n", "b.md")
+    evidence = gather("who services the boiler?", store)
+    assert len(evidence.hits) == 3
+    read = [section.chunk.heading for section in evidence.sections]
+    assert len(read) == 2 + is_read
+    assert read[-1] == "Bike", "what follows moves up"
+
+
+def test_short_sections_say_the_same_only_under_the_same_heading(add, store):
+    add("## Boiler\nServiced by Hansen.\n## Roof\nServiced by Hansen.\n", "a.md")
+    add("## Boiler\nServiced by Hansen.\n", "b.md")
+    read = [section.chunk.heading for section in gather("what does Hansen service?", store).sections]
+    assert sorted(read) == ["Boiler", "Roof"]
