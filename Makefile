@@ -43,7 +43,7 @@ chromium:
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(RUN)/pip install --disable-pip-version-check --constraint constraints.txt --editable .
+	$(RUN)/pip install --disable-pip-version-check --constraint constraints.txt --editable '.[finetune]'
 	@touch $@
 
 .venv/installed-dev: .venv/installed

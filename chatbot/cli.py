@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ingest.links import LinkState
     from ingest.pipeline import Summary
     from knowledge.documents import Hit, Reference
+    from knowledge.models import InstalledModel
     from knowledge.store import Store
 
 INTERRUPTED = 130
@@ -226,7 +227,11 @@ def _print_hits(hits: "list[Hit]", store: "Store") -> None:
 
 @cli.command()
 @click.argument("question", required=False)
-@click.option("--engine", metavar="NAME", help="gpt4all, openai (a server of yours), or extract to quote the notes.")
+@click.option(
+    "--engine",
+    metavar="NAME",
+    help="gpt4all, openai (a server of yours), lora (an adapter), or extract to quote the notes.",
+)
 @click.option("--why", is_flag=True, help="Show too what was looked at, what was decided, and what was removed.")
 @batch_option
 @home_option
@@ -249,7 +254,11 @@ def ask(question: str | None, engine: str | None, why: bool, batch: Path | None,
 
 
 @cli.command()
-@click.option("--engine", metavar="NAME", help="gpt4all, openai (a server of yours), or extract to quote the notes.")
+@click.option(
+    "--engine",
+    metavar="NAME",
+    help="gpt4all, openai (a server of yours), lora (an adapter), or extract to quote the notes.",
+)
 @home_option
 def chat(engine: str | None) -> None:
     """Talk with the notes in the terminal."""
@@ -420,7 +429,11 @@ def _ask_all(
 @cli.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on: this machine's own only.")
 @click.option("--port", default=7860, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--engine", metavar="NAME", help="gpt4all, openai (a server of yours), or extract to quote the notes.")
+@click.option(
+    "--engine",
+    metavar="NAME",
+    help="gpt4all, openai (a server of yours), lora (an adapter), or extract to quote the notes.",
+)
 @home_option
 def serve(host: str, port: int, engine: str | None) -> None:
     """Open the chat page for a browser on this machine."""
@@ -515,13 +528,28 @@ def remove_sources(sources: tuple[str, ...]) -> None:
 @home_option
 @click.pass_context
 def models(ctx: click.Context) -> None:
-    """List the models that are here; `models install` fetches the default ones."""
+    """List the models that are here, a star at those in use; `models install` fetches the default ones."""
     if ctx.invoked_subcommand is None:
         from knowledge.models import installed
 
         for model in installed(settings().models):
-            state = model.problem or f"{model.size / 2**20:.0f} MB"
-            click.echo(f"{model.kind:9}  {model.name:34}  {state}")
+            state = model.problem or f"{model.size / 2**20:.0f} MB{_scores(model)}"
+            chosen = "  *" if model.name in (settings().model, settings().embedding_model) else ""
+            click.echo(f"{model.kind:9}  {model.name:34}  {state}{chosen}")
+
+
+def _scores(model: "InstalledModel") -> str:
+    """What `finetune evaluate` measured of a tuned model, as its card says."""
+    from knowledge.models import CARD_SUFFIX, read_card
+
+    has_card = model.path.with_name(model.path.name + CARD_SUFFIX).is_file()
+    measured = read_card(model.path).get("measured") if has_card else None
+    if not measured:
+        return ""
+    before, after = measured["before"], measured["after"]
+    shown = {"f1": "F1", "pointed": "pointed", "refusal_recall": "refuses rightly", "false_refusals": "wrongly"}
+    changes = [f"{label} {before.get(key, 0):.2f} → {after[key]:.2f}" for key, label in shown.items() if key in after]
+    return f"  {measured['verdict']}: {', '.join(changes)}"
 
 
 @models.command("install")

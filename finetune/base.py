@@ -1,6 +1,9 @@
 """The model that is tuned: any causal language model that transformers loads, from a folder or a GGUF file."""
 
+import warnings
+from contextlib import redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,10 +57,13 @@ def load_base(path: Path, dtype: "torch.dtype") -> Base:
         raise NotesError(f"{path}: there is no such model")
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # of its own use of itself
+    warnings.filterwarnings("ignore", "Could not find a config file", module="peft")  # of a base that is a GGUF file
     folder, file = (path, None) if path.is_dir() else (path.parent, path.name)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
-        model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype, local_files_only=True)
+        with redirect_stderr(StringIO()):  # a bar for the unpacking of GGUF that nothing else turns off
+            tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
+            model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise NotesError(f"{path}: not a language model that transformers reads ({reason})") from error

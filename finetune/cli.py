@@ -1,7 +1,8 @@
-"""The commands of fine-tuning: data → train → export."""
+"""The commands of fine-tuning: data → (tune) → train → evaluate → export → use."""
 
 import hashlib
 import json
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from knowledge.command import Commands, home_option, open_store, settings
+from knowledge.command import Commands, home_option, json_option, open_store, settings
 from knowledge.errors import NotesError
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from finetune.batches import Encoded
     from finetune.dataset import Asked
     from finetune.examples import Example
+    from finetune.track import Tracker
     from finetune.train import Plan, Progress, Run
     from knowledge.store import Store
 
@@ -25,14 +27,14 @@ _VALIDATION = 0.1
 _SEED = 1
 #: Longer examples are left out: their attention takes more memory than a laptop has to spare.
 _MOST_TOKENS = 768
-#: Steps that the speed is measured on, before the rest is planned by it.
-_MEASURED = 3
+#: So many examples are validated on; more take time and tell little more.
+_VALIDATED = 256
 
 
 @click.group(cls=Commands)
 @home_option
 def finetune() -> None:
-    """Tune the language model to your notes: data, train, export."""
+    """Tune the language model to your notes: data, train, evaluate, export, use."""
 
 
 @finetune.command()
@@ -44,18 +46,20 @@ def finetune() -> None:
     "--squad", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE.json",
     help="A question set with paragraphs of its own, in the format of SQuAD (may be given again).",
 )  # fmt: skip
+@click.option("--draft", "drafts", default=400, show_default=True, type=click.IntRange(0, 10_000), metavar="N",
+              help="So many questions are drafted from your indexed notes; 0 for none.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: finetune/ in the home folder]")
 @home_option
-def data(questions: tuple[Path, ...], squad: tuple[Path, ...], out: Path | None) -> None:
-    """Make training and validation examples of questions whose answers are known."""
+def data(questions: tuple[Path, ...], squad: tuple[Path, ...], drafts: int, out: Path | None) -> None:
+    """Make training and validation examples of questions whose answers are known: drafted from your notes, your own,
+    and of public sets."""
     from finetune.examples import card, split, write_examples
 
-    if not questions and not squad:
-        raise click.UsageError(
-            "Name a file: `askmynotes evaluate --generate 200 --out FILE.jsonl` drafts one from your notes."
-        )
+    if not (questions or squad or drafts):
+        raise click.UsageError("Name a file with --questions or --squad, or let questions be drafted.")
     folder = out or settings().home / "finetune"
-    made = [example for path in (*questions, *squad) for example in _examples(path, path in squad)]
+    made = [*(_drafted(drafts) if drafts else ()), *(each for path in questions for each in _own(path))]
+    made += [example for path in squad for example in _of_set(path)]
     training, validation = split(made, _VALIDATION)
     for name, part in (("train", training), ("valid", validation)):
         click.echo(f"{folder / name}.jsonl: {write_examples(folder / f'{name}.jsonl', part)} examples")
@@ -63,38 +67,51 @@ def data(questions: tuple[Path, ...], squad: tuple[Path, ...], out: Path | None)
     (folder / "card.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
-def _examples(path: Path, is_set: bool) -> "list[Example]":
+def _drafted(number: int) -> "list[Example]":
+    from finetune.questions import drafted
+
+    store = open_store()
+    return _with_progress("your notes", list(drafted(store, number, _SEED)), store)
+
+
+def _own(path: Path) -> "list[Example]":
+    from finetune.questions import read_own
+
+    store = open_store()
+    return _with_progress(path.name, list(read_own(path, store)), store)
+
+
+def _of_set(path: Path) -> "list[Example]":
+    """Its paragraphs are searched in an index of their own."""
     import tempfile
 
-    from finetune.questions import index, read_own, read_squad
+    from finetune.questions import index, read_squad
     from knowledge.settings import Settings
     from knowledge.store import Store
 
-    if not is_set:
-        store = open_store()
-        return _with_progress(path, list(read_own(path, store)), store)
     documents, asked = read_squad(path)
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "models").symlink_to(settings().models)
         store = Store(Settings(home=Path(home), embedding_model=settings().embedding_model))
         try:
             index(store, documents)
-            return _with_progress(path, asked, store)
+            return _with_progress(path.name, asked, store)
         finally:
             store.close()
 
 
-def _with_progress(path: Path, asked: "list[Asked]", store: "Store") -> "list[Example]":
+def _with_progress(name: str, asked: "list[Asked]", store: "Store") -> "list[Example]":
     from tqdm import tqdm
 
     from finetune.dataset import examples
 
-    return list(examples(store, tqdm(asked, desc=path.name, unit="question", disable=None), _SEED))
+    return list(examples(store, tqdm(asked, desc=name, unit="question", disable=None), _SEED))
 
 
 @finetune.command()
-@click.option("--data", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
-              help="Where train.jsonl and valid.jsonl are.  [default: finetune/ in the home folder]")  # fmt: skip
+@click.option("--data", "folders", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+              metavar="DIR", help="Where train.jsonl and valid.jsonl are; may be given again, the same one to weigh it "
+              "twice.  [default: finetune/ in the home folder]")  # fmt: skip
 @click.option("--base", type=click.Path(exists=True, path_type=Path), metavar="MODEL",
               help="What is tuned: a GGUF file or a folder of transformers.  [default: SmolLM2]")  # fmt: skip
 @click.option(
@@ -104,44 +121,85 @@ def _with_progress(path: Path, asked: "list[Asked]", store: "Store") -> "list[Ex
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: adapters/mine in the home folder]"
 )
 @click.option("--start-from", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="ADAPTER",
-              help="Go on from this adapter.")  # fmt: skip
+              help="Go on from this adapter.  [default: the shipped one; with --base none]")  # fmt: skip
 @home_option
-def train(folder: Path | None, base: Path | None, budget: str, out: Path | None, start_from: Path | None) -> None:
+def train(folders: tuple[Path, ...], base: Path | None, budget: str, out: Path | None, start_from: Path | None) -> None:
     """Train an adapter on the examples. Stopped by Ctrl-C, the same command goes on."""
     import torch
 
     from finetune.base import load_base
     from finetune.batches import encode
-    from finetune.examples import read_examples
-    from finetune.train import Run
+    from finetune.examples import balanced
+    from finetune.train import Plan, Run, read_plan
+    from finetune.tune import read_found
     from knowledge.models import BASE_LANGUAGE_MODEL
 
     seconds = _seconds(budget)
-    folder = folder or settings().home / "finetune"
-    target = out or settings().home / "adapters" / "mine"
-    examples = [read_examples(folder / f"{name}.jsonl") for name in ("train", "valid")]
-    if not examples[0]:
-        raise NotesError(f"{folder / 'train.jsonl'}: holds no examples: make some with `askmynotes finetune data`")
+    folders = folders or (settings().home / "finetune",)
+    target = out or settings().adapters / "mine"
+    start_from = start_from or _shipped(base)
+    plan = read_plan(target) or _told(Plan(steps=0, **read_found(folders[0])), folders[0])
+    training, validation = (balanced(part, plan.unanswered, plan.seed) for part in _read(folders))
     loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
-    training, validation = (encode(loaded, part, _MOST_TOKENS) for part in examples)
-    plan = _plan(loaded, training, target, seconds, _fingerprint(loaded.path, training, start_from))
-    run = Run(loaded, plan, target, start_from)
-    _train(run, training, validation)
-    loss = f"its validation loss is {run.progress.best:.3f}" if validation else "there were no validation examples"
+    shown = encode(loaded, training, _MOST_TOKENS)
+    held_out = encode(loaded, _some(validation, _VALIDATED), _MOST_TOKENS)
+    plan = replace(plan, fingerprint=_fingerprint(loaded.path, shown, start_from))
+    run = Run(loaded, _with_steps(plan, loaded, shown, target, seconds), target, start_from)
+    _train(run, shown, held_out)
+    loss = f"its validation loss is {run.progress.best:.3f}" if held_out else "there were no validation examples"
     click.echo(f"{target / 'adapter'}: {loss}")
 
 
-def _plan(base: "Base", training: "list[Encoded]", target: Path, seconds: float, fingerprint: str) -> "Plan":
-    """The plan of a run that was begun, or one with as many steps as the time allows."""
-    from finetune.train import Plan, measure, read_plan
+def _shipped(base: Path | None) -> Path | None:
+    """The shipped adapter, where what it belongs to is tuned."""
+    from finetune.shipped import ADAPTER
 
-    if begun := read_plan(target):
-        click.echo(f"{target}: going on with a run of {begun.steps} steps")
-        return replace(begun, fingerprint=fingerprint)
-    step = measure(base, training, _MEASURED)
-    plan = Plan(steps=max(1, round(seconds / step)), fingerprint=fingerprint)
-    click.echo(f"{plan.steps} steps of {plan.batch} examples, since one takes {step:.1f} s here")
+    return None if base else ADAPTER
+
+
+def _read(folders: tuple[Path, ...]) -> "tuple[list[Example], list[Example]]":
+    """The training and the validation examples of all folders."""
+    from finetune.examples import read_examples
+
+    training, validation = (
+        [example for folder in folders for example in read_examples(folder / f"{name}.jsonl")]
+        for name in ("train", "valid")
+    )
+    if not training:
+        raise NotesError(f"{folders[0] / 'train.jsonl'}: holds no examples: make some with `askmynotes finetune data`")
+    return training, validation
+
+
+def _told(plan: "Plan", folder: Path) -> "Plan":
+    from finetune.tune import FOUND
+
+    why = (
+        f"as {folder / FOUND} says" if (folder / FOUND).is_file() else "the defaults; `finetune tune` looks for better"
+    )
+    click.echo(f"{_described(plan)}: {why}")
     return plan
+
+
+def _described(plan: "Plan") -> str:
+    share = f"at most {plan.unanswered:.0%} of the examples without an answer"
+    return f"learning rate {plan.learning_rate:.1e}, rank {plan.rank}, {share}"
+
+
+def _some(examples: "list[Example]", most: int) -> "list[Example]":
+    return random.Random(_SEED).sample(examples, min(most, len(examples)))
+
+
+def _with_steps(plan: "Plan", base: "Base", training: "list[Encoded]", target: Path, seconds: float) -> "Plan":
+    """The plan of a run that was begun, or one with as many steps as the time allows."""
+    from finetune.train import measure
+
+    if plan.steps:
+        click.echo(f"{target}: going on with a run of {plan.steps} steps")
+        return plan
+    step = measure(base, training)
+    steps = max(1, round(seconds / step))
+    click.echo(f"{steps} steps of {plan.batch} of {len(training)} examples, since one takes {step:.1f} s here")
+    return replace(plan, steps=steps)
 
 
 def _fingerprint(base: Path, training: "list[Encoded]", start_from: Path | None) -> str:
@@ -150,16 +208,83 @@ def _fingerprint(base: Path, training: "list[Encoded]", start_from: Path | None)
     return hashlib.sha256(repr((origin, training)).encode()).hexdigest()[:16]
 
 
+@finetune.command()
+@click.option("--data", "folder", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR",
+              help="Where train.jsonl and valid.jsonl are.  [default: finetune/ in the home folder]")  # fmt: skip
+@click.option("--base", type=click.Path(exists=True, path_type=Path), metavar="MODEL",
+              help="What is tuned: a GGUF file or a folder of transformers.  [default: SmolLM2]")  # fmt: skip
+@click.option("--budget", default="2h", show_default=True, metavar="TIME", help="How long to search, such as 2h.")
+@click.option("--trials", default=12, show_default=True, type=click.IntRange(1), help="How many runs share that time.")
+@home_option
+def tune(folder: Path | None, base: Path | None, budget: str, trials: int) -> None:
+    """Search the learning rate and the mix that `train` uses, with --base the rank too. Stopped by Ctrl-C, the same
+    command goes on."""
+    import torch
+
+    from finetune.base import load_base
+    from finetune.batches import encode
+    from finetune.tune import FOUND, search, write_found
+    from knowledge.models import BASE_LANGUAGE_MODEL
+
+    seconds = _seconds(budget) / trials
+    folder = folder or settings().home / "finetune"
+    examples, validation = _read((folder,))
+    if not validation:
+        raise NotesError(f"{folder / 'valid.jsonl'}: holds no examples to compare the runs on")
+    loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
+    held_out = _some(validation, _VALIDATED)
+    start_from = _shipped(base)
+    fingerprint = _fingerprint(loaded.path, encode(loaded, examples, _MOST_TOKENS), start_from)
+
+    def tell(tried: "Plan", loss: float) -> None:
+        click.echo(f"{_described(tried)}: validation loss {loss:.3f} of {tried.steps} steps")
+
+    found = search(
+        loaded, start_from, examples, held_out, _MOST_TOKENS, fingerprint, trials, seconds, folder / "tune", tell
+    )
+    write_found(folder, found)
+    click.echo(f"{folder / FOUND}: {_described(found)}; `finetune train` uses them")
+
+
 def _train(run: "Run", training: "list[Encoded]", validation: "list[Encoded]") -> None:
     from tqdm import tqdm
 
-    with tqdm(total=run.plan.steps, initial=run.progress.step, unit="step", disable=None) as bar:
+    tracker = _tracker(run.out, run.plan)
+    try:
+        with tqdm(total=run.plan.steps, initial=run.progress.step, unit="step", disable=None) as bar:
 
-        def tell(progress: "Progress", loss: float) -> None:
-            bar.set_postfix(loss=f"{loss:.2f}", valid=f"{progress.best:.3f}", refresh=False)
-            bar.update()
+            def tell(progress: "Progress", loss: float) -> None:
+                bar.set_postfix(loss=f"{loss:.2f}", valid=f"{progress.best:.3f}", refresh=False)
+                bar.update()
+                if tracker and progress.validation and progress.validation[-1][0] == progress.step:
+                    tracker.log(progress)
 
-        run.train(training, validation, tell)
+            run.train(training, validation, tell)
+    finally:
+        _keep_curve(run)
+        if tracker:
+            tracker.log(run.progress)
+    if tracker:
+        tracker.end()
+
+
+def _keep_curve(run: "Run") -> None:
+    from finetune.plots import training
+
+    curve = {"training": run.progress.training, "validation": run.progress.validation}
+    (run.out / "training.json").write_text(json.dumps(curve), encoding="utf-8")
+    (run.out / "training.png").write_bytes(training(run.progress))
+
+
+def _tracker(out: Path, plan: "Plan") -> "Tracker | None":
+    """What logs to MLflow; None where that is not installed."""
+    try:
+        from finetune.track import Tracker
+
+        return Tracker(settings().home / "mlflow.sqlite", out, plan)
+    except ImportError:
+        click.echo("Not logged to MLflow, which is not installed: pip install 'askmynotes[finetune]'", err=True)
+        return None
 
 
 def _seconds(budget: str) -> float:
@@ -169,10 +294,86 @@ def _seconds(budget: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
+_ADAPTER = click.argument("adapter", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+_BASE = click.option("--base", type=click.Path(exists=True, path_type=Path), metavar="MODEL",
+                     help="What the adapter was trained on.  [default: the one that is shipped]")  # fmt: skip
+
+
+def _last_adapter() -> Path:
+    return settings().adapters / "mine" / "adapter"
+
+
+def _adapter(folder: Path) -> Path:
+    if not (folder / "adapter_model.safetensors").is_file():
+        raise NotesError(f"{folder}: holds no adapter: make one with `askmynotes finetune train`")
+    return folder
+
+
 @finetune.command()
-@click.argument("adapter", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--base", type=click.Path(exists=True, path_type=Path), metavar="MODEL",
-              help="What the adapter was trained on.  [default: the one that is shipped]")  # fmt: skip
+@_ADAPTER
+@_BASE
+@click.option("--data", "folders", multiple=True, type=click.Path(exists=True, file_okay=False, path_type=Path),
+              metavar="DIR",
+              help="Where valid.jsonl is; may be given again.  [default: finetune/ in the home folder]")  # fmt: skip
+@click.option("--against", metavar="ADAPTER|base",
+              help="What it is compared with: another adapter, or the base alone.  [default: the shipped adapter; with "
+              "--base the base]")  # fmt: skip
+@click.option("--most", default=200, show_default=True, type=click.IntRange(2), help="Ask no more than so many.")
+@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE.html",
+              help="Write a page with plots and every reply that changed.")  # fmt: skip
+@home_option
+@json_option
+def evaluate(
+    adapter: Path | None,
+    base: Path | None,
+    folders: tuple[Path, ...],
+    against: str | None,
+    most: int,
+    report: Path | None,
+    as_json: bool,
+) -> None:
+    """Tell whether an adapter, else the last one trained, is better than before, on examples held out from training.
+
+    Stopped by Ctrl-C, the same command goes on. The result is kept beside the adapter, for the card of its export.
+    """
+    import torch
+    from tqdm import tqdm
+
+    from finetune.base import load_base
+    from finetune.evaluate import as_dict, compare, table
+    from finetune.examples import read_examples
+    from finetune.export import MEASURED
+    from finetune.train import read_progress
+    from knowledge.models import BASE_LANGUAGE_MODEL
+
+    adapter = _adapter(adapter or _last_adapter())
+    before = _shipped(base) if against is None else None if against == "base" else _adapter(Path(against))
+    files = [folder / "valid.jsonl" for folder in folders or (settings().home / "finetune",)]
+    examples = _some([example for file in files for example in read_examples(file)], most)
+    if len(examples) < 2:
+        raise NotesError(f"{files[0]}: holds too few examples to compare on: make more with `askmynotes finetune data`")
+    loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
+    with tqdm(total=len(examples), unit="example", disable=None) as bar:
+        compared = compare(loaded, before, adapter, examples, adapter / "replies.jsonl", bar.update)
+    result = as_dict(compared)
+    (adapter / MEASURED).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if report:
+        from finetune.report import render
+
+        report.write_text(render(adapter.name, result, compared, read_progress(adapter.parent)), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    click.echo("\n".join(table(result)))
+    low, high = result["change"]
+    click.echo(
+        f"{result['verdict']}: the score of a reply changed by {low:+.3f} to {high:+.3f} on {len(examples)} examples"
+    )
+
+
+@finetune.command()
+@_ADAPTER
+@_BASE
 @click.option("--precision", type=click.Choice(["q8_0", "f16"]), default="q8_0", show_default=True)
 @click.option(
     "--name", default="mine.gguf", show_default=True, metavar="FILE.gguf", help="What it is called in models/."
@@ -180,12 +381,34 @@ def _seconds(budget: str) -> float:
 @home_option
 def export(adapter: Path | None, base: Path | None, precision: str, name: str) -> None:
     """Add an adapter, else the last one trained, to its base and keep the result in models/: one file for the chat."""
+    from finetune.export import agreement, measured
     from finetune.export import export as write
+    from finetune.shipped import prompts
     from knowledge.models import BASE_LANGUAGE_MODEL
 
     if Path(name).name != name or not name.endswith(".gguf"):
         raise click.BadParameter(f"{name!r} is no file name that ends in .gguf", param_hint="--name")
-    adapter = adapter or settings().home / "adapters" / "mine" / "adapter"
+    adapter = adapter or _last_adapter()
+    base = base or settings().models / BASE_LANGUAGE_MODEL
     target = settings().models / name
-    write(base or settings().models / BASE_LANGUAGE_MODEL, adapter, target, "f16" if precision == "f16" else "q8_0")
-    click.echo(f'{target}: set `model = "{name}"` in {settings().home / "config.toml"} to answer with it')
+    write(base, adapter, target, "f16" if precision == "f16" else "q8_0")
+    pairs = agreement(base, adapter, target, prompts())
+    same = sum(ours == theirs for ours, theirs in pairs)
+    click.echo(f"{target}: replies as transformers does to {same} of {len(pairs)} prompts")
+    found = measured(adapter)
+    if found is None:
+        click.echo("Whether it is better than its base was not measured: `askmynotes finetune evaluate` does.")
+    elif found["verdict"] != "better":
+        click.echo(f"It was not found to be better than its base: {found['verdict']}.")
+    click.echo(f"Answer with it: askmynotes finetune use {name}")
+
+
+@finetune.command()
+@click.argument("name")
+@home_option
+def use(name: str) -> None:
+    """Answer with this model from now on, in ask, chat and serve: a GGUF file of models/, an adapter folder, or
+    `default` to go back to the model that is shipped."""
+    from finetune.use import choose
+
+    click.echo(choose(settings(), name))

@@ -10,7 +10,8 @@ measured was never trained on. An example without an answer is one that the pass
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+import random
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -118,6 +119,18 @@ def split(examples: Iterable[Example], share: float) -> tuple[list[Example], lis
         digest = hashlib.blake2b(example.source.encode("utf-8", "replace"), digest_size=8).digest()
         sides[int.from_bytes(digest) < share * 2**64].append(example)
     return sides
+
+
+def balanced(examples: Sequence[Example], unanswered: float, seed: int) -> list[Example]:
+    """All examples with an answer, and so many of those without, drawn by chance, that these are at most the share
+    `unanswered` of all.
+
+    A small model that is shown more of them soon finds it safest to refuse whatever it is asked.
+    """
+    answered = [example for example in examples if example.cited]
+    others = [example for example in examples if not example.cited]
+    most = round(len(answered) * unanswered / (1 - unanswered))
+    return [*answered, *random.Random(seed).sample(others, min(most, len(others)))]
 
 
 def card(examples: Iterable[Example]) -> dict[str, object]:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 Precision = Literal["q8_0", "f16"]
 
+#: What was measured of an adapter, in its folder.
+MEASURED = "evaluation.json"
+
 _PREFIX = "base_model.model."
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
 #: Settings of PEFT that do not change what is added to the weights, and those that are reckoned with.
@@ -71,10 +74,8 @@ class _Source:
         return halves.swapaxes(1, 2).reshape(rows.shape)
 
 
-def export(
-    base: Path, adapter: Path, target: Path, precision: Precision, about: Mapping[str, object] | None = None
-) -> None:
-    """Write the GGUF file `target` and its card, which also holds what is said in `about`.
+def export(base: Path, adapter: Path, target: Path, precision: Precision) -> None:
+    """Write the GGUF file `target` and its card, with what was measured of the adapter.
 
     `base` is a GGUF file or a folder of transformers, of the llama architecture; `adapter` a folder with a LoRA of it,
     as PEFT saves it. Raises NotesError where one of them is something else, or the file cannot be written.
@@ -88,7 +89,7 @@ def export(
         target.parent.mkdir(parents=True, exist_ok=True)
         _write_gguf(part, source, _merged(source, changes, adapter), precision)
         card = {
-            **(about or {}),
+            "measured": measured(adapter),
             "chat_template": source.value("tokenizer.chat_template", ""),
             "eos": _token(source, "eos"),
             "sha256": sha256(part),
@@ -105,6 +106,12 @@ def export(
         for left in (part, card_part):
             with suppress(OSError):
                 left.unlink()
+
+
+def measured(adapter: Path) -> dict[str, Any] | None:
+    """What `askmynotes finetune evaluate` found of an adapter."""
+    file = adapter / MEASURED
+    return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 
 def agreement(

@@ -1,10 +1,13 @@
-"""Questions with known answers: from public sets in the format of SQuAD, and from a person's own question file."""
+"""Questions with known answers: drafted from the notes, from a person's own file, from sets in the format of SQuAD."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from finetune.dataset import Asked
+from finetune.draft import draft
+from finetune.paraphrase import paraphrased
 from knowledge.documents import Chunk, Document
 from knowledge.errors import NotesError
 from knowledge.store import Store
@@ -69,25 +72,44 @@ def read_own(path: Path, store: Store) -> Iterator[Asked]:
     A section is a source: its questions stay together. A single fact of `must` serves as the answer where `answers`
     are missing. Raises NotesError with the file and the line of what is no question.
     """
-    by_heading = {
-        chunk.heading_path[-1]: chunk for listed in store.documents() for chunk in store.get(listed.document.source)
-    }
+    known = _Known(store)
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
-        try:
-            entry = json.loads(line)
-            question = str(entry["q"])
-            chunk = by_heading.get(entry.get("section", ""))
-            answerable = entry.get("answerable", entry.get("kind") not in ("near", "far"))
-            answers = tuple(entry.get("answers") or _fact(entry.get("must", [])))
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise NotesError(f'{path}:{number}: not a question such as {{"q": "...", "section": "..."}}') from error
-        if chunk:
+        if line.strip():
+            try:
+                yield from known.asked(json.loads(line))
+            except (ValueError, KeyError, AttributeError, TypeError) as error:
+                raise NotesError(f'{path}:{number}: not a question such as {{"q": "...", "section": "..."}}') from error
+
+
+def drafted(store: Store, number: int, seed: int) -> Iterator[Asked]:
+    """Up to `number` questions that rules draft from the indexed notes, each also as people might type it."""
+    known = _Known(store)
+    for entry in draft(store, number):
+        for question in paraphrased(str(entry["q"]), seed):
+            yield from known.asked({**entry, "q": question})
+
+
+class _Known:
+    """The indexed chunks by their headings, to find what a question names."""
+
+    def __init__(self, store: Store) -> None:
+        self._by_heading: dict[str, list[Chunk]] = {}
+        for listed in store.documents():
+            for chunk in store.get(listed.document.source):
+                self._by_heading.setdefault(chunk.heading_path[-1], []).append(chunk)
+
+    def asked(self, entry: Mapping[str, Any]) -> Iterator[Asked]:
+        question = str(entry["q"])
+        named = self._by_heading.get(entry.get("section", ""), [])
+        on_page = [chunk for chunk in named if chunk.source.endswith(entry.get("page", ""))]
+        answerable = entry.get("answerable", entry.get("kind") not in ("near", "far"))
+        answers = tuple(entry.get("answers") or _fact(entry.get("must", [])))
+        if on_page:
+            chunk = next((chunk for chunk in on_page if any(a in chunk.text for a in answers)), on_page[0])
             yield Asked(question, chunk, answers, answerable, f"{chunk.source}#{chunk.heading}")
-        elif by_heading and not answerable:
-            yield Asked(question, next(iter(by_heading.values())), (), False, f"{path.name}#{question}")
+        elif self._by_heading and not answerable:
+            yield Asked(question, next(iter(self._by_heading.values()))[0], (), False, question)
 
 
-def _fact(must: list[str]) -> list[str]:
+def _fact(must: Sequence[str]) -> Sequence[str]:
     return must if len(must) == 1 and "|" not in must[0] else []

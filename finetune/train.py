@@ -35,16 +35,20 @@ _COOL_DOWN = 0.3
 _CHECKS = 12
 _PATIENCE = 5
 _CHECKPOINT_SECONDS = 120
+#: Steps that the speed is measured on, before a run is planned by it.
+_MEASURED = 3
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that decides the result of a run; `fingerprint` stands for the base and the examples."""
+    """All that decides the result of a run; `unanswered` is the largest share of examples without an answer, and
+    `fingerprint` stands for the base and the examples."""
 
     steps: int
     batch: int = 16
     learning_rate: float = 5e-4
     rank: int = 16
+    unanswered: float = 0.12
     seed: int = 1
     fingerprint: str = ""
 
@@ -98,12 +102,12 @@ class Run:
                 self.progress.seconds = before + time.monotonic() - started
                 self.progress.tokens += sum(map(len, batch))
                 self.progress.training.append((self.progress.step, loss))
-                tell(self.progress, loss)
                 last = self.progress.step == self.plan.steps
                 if validation and (last or self.progress.step % check_every == 0):
                     self._check(validation)
-                    if self.progress.worse >= _PATIENCE:
-                        break
+                tell(self.progress, loss)
+                if self.progress.worse >= _PATIENCE:
+                    break
                 if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     self._save_checkpoint()
                     saved = time.monotonic()
@@ -197,7 +201,7 @@ class Run:
                 keys = ("exp_avg", "exp_avg_sq", "step")
                 self._optimiser.state[master] = {key: held[f"{key}.{name}"] for key in keys}
         self._copy_masters()
-        self.progress = Progress(**json.loads((folder / "progress.json").read_text(encoding="utf-8")))
+        self.progress = read_progress(self.out) or self.progress
 
 
 def read_plan(out: Path) -> Plan | None:
@@ -206,16 +210,22 @@ def read_plan(out: Path) -> Plan | None:
     return Plan(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
 
 
-def measure(base: Base, training: Sequence[Encoded], steps: int) -> float:
+def read_progress(out: Path) -> Progress | None:
+    """Where the run in this folder stands."""
+    file = out / "checkpoint" / "progress.json"
+    return Progress(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+
+
+def measure(base: Base, training: Sequence[Encoded]) -> float:
     """Seconds that a step takes, after a first one; the base is left as it was."""
     with tempfile.TemporaryDirectory() as work:
-        run = Run(base, Plan(steps=steps + 1), Path(work))
+        run = Run(base, Plan(steps=_MEASURED + 1), Path(work))
         order = batches(training, run.plan.batch, run.plan.seed)
         run._step(next(order))
         started = time.monotonic()
-        for batch in islice(order, steps):
+        for batch in islice(order, _MEASURED):
             run._step(batch)
-        seconds = (time.monotonic() - started) / steps
+        seconds = (time.monotonic() - started) / _MEASURED
     run.model.unload()
     return seconds
 

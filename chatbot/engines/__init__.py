@@ -15,7 +15,7 @@ from knowledge.errors import NotesError
 from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 
-ENGINES = ("gpt4all", "openai", "extract")
+ENGINES = ("gpt4all", "openai", "lora", "extract")
 
 #: A reader gets something, if only an empty piece, this often (seconds), and so can leave.
 PULSE = 0.1
@@ -101,6 +101,10 @@ def load_engine(settings: Settings, name: str) -> Engine | None:
         from chatbot.engines.openai import OpenAIEngine
 
         return OpenAIEngine(settings)
+    if name == "lora":
+        from chatbot.engines.lora import LoraEngine
+
+        return LoraEngine(settings)
     if name != "gpt4all":
         raise NotesError(f"there is no engine {name!r}: choose {', '.join(ENGINES[:-1])} or {ENGINES[-1]}")
     from chatbot.engines.gpt4all import GPT4AllEngine

@@ -1,17 +1,33 @@
-import dataclasses
 import json
+import re
 
 import pytest
 from click.testing import CliRunner
+from mlflow import MlflowClient
 
 from chatbot.cli import cli
 from chatbot.engines import load_engine
 from knowledge.prompt import Passage, build_prompt
+from knowledge.settings import load_settings
 from tests.conftest import HOUSE
 
 
 def run(*arguments):
     return CliRunner().invoke(cli, list(map(str, arguments)))
+
+
+def logged(store):
+    """Of each run of MLflow its state, how many steps were logged, and the last validation loss."""
+    client = MlflowClient(f"sqlite:///{store}")
+    runs = client.search_runs([client.get_experiment_by_name("askmynotes").experiment_id])
+    return [
+        (
+            run.info.status,
+            len(client.get_metric_history(run.info.run_id, "training_loss")),
+            run.data.metrics["validation_loss"],
+        )
+        for run in runs
+    ]
 
 
 def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
@@ -28,7 +44,7 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
     ]
     questions.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
     data = tmp_path / "data"
-    made = run("finetune", "data", "--questions", questions, "--out", data, "--home", settings.home)
+    made = run("finetune", "data", "--draft", 0, "--questions", questions, "--out", data, "--home", settings.home)
     assert made.exit_code == 0, made.output
     counts = json.loads((data / "card.json").read_text())
     assert counts["train"]["examples"] + counts["valid"]["examples"] >= 5
@@ -39,14 +55,21 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
     arguments = ["finetune", "train", "--data", data, "--out", out, "--budget", "1s", "--home", settings.home]
     trained = run(*arguments)
     assert trained.exit_code == 0, trained.output
-    assert "steps of 16 examples" in trained.output
-    assert "going on with a run" in run(*arguments).output
+    assert "steps of 16 of" in trained.output
+    assert (out / "training.png").read_bytes().startswith(b"\x89PNG")
+    again = run(*arguments)
+    assert "going on with a run" in again.output
+    curve = json.loads((out / "training.json").read_text())
+    assert logged(settings.home / "mlflow.sqlite") == [("FINISHED", len(curve["training"]), curve["validation"][-1][1])]
     (data / "train.jsonl").write_text("".join(f"{line}\n" for line in lines[1:]))
     other = run(*arguments)
     assert (other.exit_code, "on other examples" in other.output) == (1, True)
     exported = run("finetune", "export", out / "adapter", "--name", "mine.gguf", "--home", settings.home)
     assert exported.exit_code == 0, exported.output
-    engine = load_engine(dataclasses.replace(settings, model="mine.gguf"), "gpt4all")
+    same = re.search(r"as transformers does to (\d+) of 20 prompts", exported.output)
+    assert int(same[1]) >= 15, exported.output
+    assert run("finetune", "use", "mine.gguf", "--home", settings.home).exit_code == 0
+    engine = load_engine(load_settings(settings.home), "gpt4all")
     prompt = build_prompt("Who?", [Passage("Boiler", ("Hansen services the boiler.",))], engine.prompt_bytes)
     assert "".join(engine.stream(prompt, 8))
 
@@ -54,7 +77,12 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["data"], 2, "Name a file"),
+        (["data", "--draft", "0"], 2, "Name a file"),
+        (["data"], 1, "there are no notes to draw questions from"),
+        (["evaluate"], 1, "holds no adapter"),
+        (["evaluate", "."], 1, "holds no adapter"),
+        (["tune", "--budget", "soon"], 2, "is no time such as"),
+        (["use", "nonsense"], 1, "there is no model or adapter 'nonsense'"),
         (["data", "--questions", "nowhere.jsonl"], 2, "does not exist"),
         (["train", "--budget", "soon"], 2, "'soon' is no time such as 20m or 2h"),
         (["train"], 1, "train.jsonl: cannot be read"),

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from finetune.dataset import examples
-from finetune.questions import index, read_own, read_squad
+from finetune.questions import drafted, index, read_own, read_squad
 from knowledge.errors import NotesError
 from tests.conftest import HOUSE
 
@@ -61,6 +61,27 @@ def test_the_answering_section_is_taken_out_of_some(made):
 def test_what_the_notes_do_not_answer_is_not_answered(made):
     found = made({"q": "who painted the boiler?", "answerable": False})
     assert [(each.answer, each.kind) for each in found] == [("", "near")]
+
+
+def test_notes_give_questions_by_themselves_asked_in_several_ways(add, store):
+    add(HOUSE)
+    asked = list(drafted(store, 20, 1))
+    found = list(examples(store, asked, 1))
+    assert len({each.question for each in asked}) > 20
+    assert {each.kind for each in found} >= {"span", "section"}
+    for each in found:
+        for number in each.cited:
+            shown = each.passages[number - 1]
+            assert each.answer == "See" or any(each.answer in line for line in shown.lines)
+
+
+def test_a_section_is_looked_for_on_the_page_that_is_named(add, store, tmp_path):
+    add("# A\n\n## Boiler\nMiller services it.\n", "a.md")
+    add("# B\n\n## Boiler\nHansen services it.\n", "b.md")
+    file = tmp_path / "questions.jsonl"
+    file.write_text(json.dumps({"q": "who?", "section": "Boiler", "page": "a.md", "answers": ["Miller"]}))
+    [asked] = read_own(file, store)
+    assert asked.chunk.source.endswith("a.md")
 
 
 def test_a_line_that_is_no_question_is_named(made):

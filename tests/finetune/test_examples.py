@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from finetune.examples import Example, Passage, card, read_examples, split, write_examples
+from finetune.examples import Example, Passage, balanced, card, read_examples, split, write_examples
 from knowledge.errors import NotesError
 
 PASSAGES = (Passage(heading="Boiler", lines=("Hansen does it.", "Every May.")), Passage(heading="Roof", lines=()))
@@ -52,6 +52,15 @@ def test_all_of_one_source_stand_on_one_side_and_more_sources_move_none():
     assert 3 <= len({each.source for each in validation}) <= 24
     more = [example(source=f"more-{name}.md") for name in range(40)]
     assert set(training) <= set(split(few + more, 0.3)[0])
+
+
+def test_examples_without_an_answer_are_no_more_than_their_share():
+    answered = [example(question=f"{n}?") for n in range(80)]
+    others = [example(question=f"why {n}?", answer="", cited=()) for n in range(80)]
+    mixed = balanced([*others, *answered], 0.2, 1)
+    assert sum(not each.cited for each in mixed) == 20
+    assert mixed == balanced([*others, *answered], 0.2, 1)
+    assert len(balanced([*answered, *others[:5]], 0.2, 1)) == 85
 
 
 def test_the_card_counts():

@@ -1,0 +1,55 @@
+import json
+
+import pytest
+
+from finetune.base import Base
+from finetune.examples import Example, Passage
+from finetune.tune import read_found, search, write_found
+from knowledge.errors import NotesError
+from tests.finetune.test_export import make_base
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    import torch
+
+    from finetune.base import load_base
+
+    folder = tmp_path_factory.mktemp("base")
+    make_base(folder)
+    return load_base(folder, torch.bfloat16)
+
+
+def examples(number):
+    passage = Passage(heading="Boiler", lines=("Hansen looks after it.",))
+    return [
+        Example(question=f"who is number {n}?", passages=(passage,), answer="Hansen", cited=(1,), source=str(n))
+        for n in range(number)
+    ]
+
+
+def test_a_search_finds_settings_goes_on_where_it_stopped_and_train_reads_them(base: Base, tmp_path):
+    tried = []
+
+    def tell(plan, loss):
+        tried.append((plan, loss))
+
+    def look(trials):
+        return search(base, None, examples(16), examples(4), 600, "one", trials, 0.01, tmp_path / "tune", tell)
+
+    look(2)
+    assert len(tried) == 2
+    best = look(3)
+    assert len(tried) == 3  # the first two were not run again
+    assert (best.learning_rate, best.rank) in {(plan.learning_rate, plan.rank) for plan, _ in tried}
+    losses = {plan.learning_rate: loss for plan, loss in tried}
+    assert losses[best.learning_rate] == min(losses.values())
+    write_found(tmp_path, best)
+    assert read_found(tmp_path)["learning_rate"] == best.learning_rate
+
+
+def test_what_was_found_is_read_whole_or_refused(tmp_path):
+    assert read_found(tmp_path) == {}
+    (tmp_path / "tuned.json").write_text(json.dumps({"rank": 4}))
+    with pytest.raises(NotesError, match="not what `askmynotes finetune tune` wrote"):
+        read_found(tmp_path)
