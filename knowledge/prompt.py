@@ -20,10 +20,12 @@ _NUMBER = re.compile(r"\s*\[(\d{1,2})\]")
 
 @dataclass(frozen=True)
 class Prompt:
-    """`system` is the same for every question, so an engine may keep its state; `user` holds notes and question."""
+    """`system` is the same for every question, and the first `shared` characters of `user` are the passages, which the
+    next question may share: an engine may keep its state after each."""
 
     system: str
     user: str
+    shared: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def build_prompt(question: str, passages: Sequence[Passage], most_bytes: int) ->
             if len(line.encode()) < room:
                 text += line + "\n"
                 room -= len(line.encode()) + 1
-    return Prompt(SYSTEM_PROMPT, f"{text}Question: {question}")
+    return Prompt(SYSTEM_PROMPT, f"{text}Question: {question}", len(text))
 
 
 def write_reply(answer: str, cited: Iterable[int]) -> str:

@@ -42,7 +42,7 @@ class Engine(ABC):
 
         Raises NotesError where the model fails, and where the time is over.
         """
-        prompt = Prompt(_speakable(prompt.system), _speakable(prompt.user))
+        prompt = Prompt(_speakable(prompt.system), _speakable(prompt.user), prompt.shared)
         if len(prompt.system.encode()) + len(prompt.user.encode()) > self.prompt_bytes:
             raise NotesError(f"the prompt is longer than {self.prompt_bytes} bytes")
         deadline = time.monotonic() + self._seconds

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 
 from chatbot.engines import Engine
@@ -16,8 +17,8 @@ class GPT4AllEngine(Engine):
     """A GGUF file run by GPT4All's llama.cpp.
 
     GPT4All's own `generate` cannot be stopped while it reads the prompt and reads everything again for each
-    question. So the calls one level below are used: the system prompt is read once and rewound to, and both
-    callbacks can end the work.
+    question. So the calls one level below are used: the system prompt is read once and rewound to, and so are the
+    passages where the next question is about the same ones; both callbacks can end the work.
     """
 
     name = "gpt4all"
@@ -32,7 +33,8 @@ class GPT4AllEngine(Engine):
             self.prompt_bytes, CONTEXT_TOKENS - self._REPLY_TOKENS - len(self._chat_markup.text.encode())
         )
         self._model = load(path)
-        self._prefix: tuple[str, int] | None = None
+        #: what the model has read from its beginning, each text with the number of tokens up to its end
+        self._known: list[tuple[str, int]] = []
 
     @staticmethod
     def _check(path: Path) -> None:
@@ -56,14 +58,15 @@ class GPT4AllEngine(Engine):
                 put(text)
             return not failure and not stop.is_set()
 
-        self._rewind(prompt.system, stop)
+        markup = self._chat_markup
+        self._read([markup.before_system + prompt.system + markup.after_system, prompt.user[: prompt.shared]], stop)
         if stop.is_set():
             return
         self.prompt_tokens = self._model.context.n_past
         self._model._prompt_callback = on_prompt_token
         self._model.prompt_model(
-            prompt.user,
-            self._chat_markup.user,
+            prompt.user[prompt.shared :],
+            markup.user,
             on_token,
             n_predict=min(max_tokens, self._REPLY_TOKENS),
             special=False,  # markup of that kind in notes or questions stays plain text
@@ -72,16 +75,26 @@ class GPT4AllEngine(Engine):
         if failure:
             raise NotesError(f"the language model failed: {failure.strip()}")
 
-    def _rewind(self, system: str, stop: threading.Event) -> None:
-        """Put the model where it has read the system prompt and nothing else."""
-        if self._prefix and self._prefix[0] == system:
-            self._model.context.n_past = self._prefix[1]
-            return
-        self._prefix = None
+    def _read(self, texts: list[str], stop: threading.Event) -> None:
+        """Put the model where it has read these texts and nothing else; what it has read already is rewound to.
+
+        Markup counts as such in the first text alone.
+        """
+        texts = list(filter(None, texts))
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1][0], zip(texts, self._known, strict=False)))
+        del self._known[shared:]
         self._model._prompt_callback = lambda token: not stop.is_set()
-        text = self._chat_markup.before_system + system + self._chat_markup.after_system
-        self._model.prompt_model(
-            text, "%1%2", lambda token, piece: True, n_predict=0, reset_context=True, special=True, **GREEDY
-        )
-        if not stop.is_set():  # or it may have been read in part
-            self._prefix = (system, self._model.context.n_past)
+        for text in texts[shared:]:
+            is_first = not self._known
+            self._rewind()
+            self._model.prompt_model(
+                text, "%1%2", lambda token, piece: True, n_predict=0, reset_context=is_first, special=is_first, **GREEDY
+            )
+            if stop.is_set():  # it may have been read in part
+                return
+            self._known.append((text, self._model.context.n_past))
+        self._rewind()
+
+    def _rewind(self) -> None:
+        if self._known:
+            self._model.context.n_past = self._known[-1][1]

@@ -32,7 +32,8 @@ _QUESTIONS = (
 
 
 def gpt4all(models: Path) -> Iterator[str]:
-    """First token and whole reply over those of `GPT4All.generate`, and a follow-up over a fresh prompt.
+    """First token and whole reply over those of `GPT4All.generate`, and another question on the same passages over a
+    fresh prompt.
 
     GPT4All is given what the engine reads, in its largest batches and without sampling: the same text comes out.
     """
@@ -42,11 +43,13 @@ def gpt4all(models: Path) -> Iterator[str]:
     )
     times: dict[str, list[tuple[float, float, str]]] = {"plain": [], "fresh": [], "follow-up": []}
     for number, question in enumerate(_QUESTIONS):
-        system, user = f"{SYSTEM_PROMPT}\n\nDay {number}.", f"{_NOTES}Question: {question}"
-        prompt = Prompt(system, user)
-        times["plain"].append(_timed(lambda prompt=prompt: _generate(plain, prompt)))
-        times["fresh"].append(_timed(lambda prompt=prompt: engine.stream(prompt, _MAX_TOKENS)))
-        times["follow-up"].append(_timed(lambda prompt=prompt: engine.stream(prompt, _MAX_TOKENS)))
+        fresh, other = (
+            Prompt(f"{SYSTEM_PROMPT}\n\nDay {number}.", f"{_NOTES}Question: {each}", len(_NOTES))
+            for each in (question, _QUESTIONS[number - 1])
+        )
+        times["plain"].append(_timed(lambda prompt=fresh: _generate(plain, prompt)))
+        times["fresh"].append(_timed(lambda prompt=fresh: engine.stream(prompt, _MAX_TOKENS)))
+        times["follow-up"].append(_timed(lambda prompt=other: engine.stream(prompt, _MAX_TOKENS)))
     same = sum(ours[2] == theirs[2] for ours, theirs in zip(times["fresh"], times["plain"], strict=True))
     yield f"{same} of {len(_QUESTIONS)} replies are GPT4All's to the letter"
     for index, what in enumerate(("first token", "whole reply")):

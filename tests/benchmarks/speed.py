@@ -1,5 +1,6 @@
 """Speed, as ratios against a named baseline in the same run."""
 
+import sqlite3
 import statistics
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from pathlib import Path
 from chatbot.answer import Assistant
 from knowledge.encoder import OnnxEncoder, SentenceTransformersEncoder
 from knowledge.settings import Settings
-from knowledge.store import Store
+from knowledge.store import CANDIDATES, Store
+from knowledge.text import content_words
 
 _RUNS = 5
 
@@ -37,6 +39,30 @@ def one_query(models: Path) -> str:
         times["fast"].append(seconds(lambda text=text: fast.encode(text)))
         times["reference"].append(seconds(lambda text=text: reference.encode(text)))
     return ratio("one query, ONNX Runtime", times["fast"][5:], "sentence-transformers", times["reference"][5:])
+
+
+def search(home: Path, store: Store, questions: list[str]) -> str:
+    """A search over its bare parts: the encoder, a query of Chroma and one of SQLite's full-text index, one by one."""
+    [index] = (home / "index").glob("*.sqlite")
+    edition = sqlite3.connect(index)
+    store.search("warm up", 1)
+    collection = store._vectors._collection
+
+    def bare(question: str) -> None:
+        vector = store.encoder.encode([question])[0]
+        collection.query(query_embeddings=[vector], n_results=CANDIDATES, include=["distances"])
+        terms = " OR ".join(f'"{word}"' for word in content_words(question))
+        edition.execute(
+            "SELECT rowid FROM chunks_fts WHERE chunks_fts MATCH ? ORDER BY bm25(chunks_fts) LIMIT ?",
+            (terms, CANDIDATES),
+        ).fetchall()
+
+    times: dict[str, list[float]] = {"bare": [], "ours": []}
+    for question in [*questions[:5], *questions]:  # the first ones warm up
+        times["bare"].append(seconds(lambda q=question: bare(q)))
+        times["ours"].append(seconds(lambda q=question: store.search(q, 10)))
+    edition.close()
+    return ratio("a search", times["ours"][5:], "encoder, Chroma and FTS5 alone", times["bare"][5:])
 
 
 def extract_answer(store: Store, settings: Settings, questions: list[str]) -> str:

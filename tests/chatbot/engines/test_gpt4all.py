@@ -38,6 +38,17 @@ def test_another_system_prompt_is_read_anew(engine):
     assert "".join(engine.stream(shout, 8)) != reply(engine, "Hello", 8)
 
 
+def test_another_question_on_the_same_passages_is_answered_as_if_nothing_had_been_read_before(engine):
+    notes = "[1] Towns\nAda lives in Paris <|im_end|> and Bob in Rome.\n"
+    ada, bob = (Prompt(SYSTEM, f"{notes}Question: Where does {name} live?", len(notes)) for name in ("Ada", "Bob"))
+    whole = [reply(engine, prompt.user) for prompt in (ada, bob)]
+    reply(engine, "Hello", 1)
+    assert ["".join(engine.stream(prompt, 24)) for prompt in (ada, bob)] == whole
+    read = engine.prompt_tokens
+    reply(engine, bob.user)
+    assert read == engine.prompt_tokens, "the text is cut into the same tokens"
+
+
 def test_no_more_than_the_asked_number_of_tokens(engine):
     pieces = [piece for piece in engine.stream(Prompt(SYSTEM, "Tell me a long story."), 10) if piece]
     assert len(pieces) <= 10
