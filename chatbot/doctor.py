@@ -9,6 +9,7 @@ from pathlib import Path
 
 from knowledge.errors import NotesError
 from knowledge.models import default_embedding_model, default_language_model
+from knowledge.reranker import load_reranker
 from knowledge.settings import DEFAULT_EMBEDDING_MODEL, DEFAULT_LANGUAGE_MODEL, Settings
 from knowledge.store import Store
 
@@ -74,7 +75,17 @@ def _models(settings: Settings) -> Iterator[Finding]:
         yield Finding(
             "embedding model", model.problem or model.name, "askmynotes models install" if model.problem else None
         )
+    if settings.reranker:
+        yield _reranker(settings)
     yield _language_model(settings)
+
+
+def _reranker(settings: Settings) -> Finding:
+    try:
+        load_reranker(settings.reranker, settings.models)
+    except NotesError as error:
+        return Finding("reranker", str(error), f"set or remove reranker in {settings.home / 'config.toml'}")
+    return Finding("reranker", settings.reranker)
 
 
 def _language_model(settings: Settings) -> Finding:

@@ -65,6 +65,7 @@ def _candidate(hit: Hit) -> dict[str, object]:
         "coverage": round(hit.coverage, 4),
         "sparse_rank": hit.sparse_rank,
         "late_interaction": round(hit.token_similarity, 4),
+        "reranker": round(hit.relevance, 4),
     }
 
 

@@ -174,9 +174,9 @@ class Hit:
     """A chunk found for a question.
 
     `similarity` is the cosine of the embeddings; `coverage` the share, 0 to 1, of the attainable BM25 score
-    (`Catalogue.match`); `token_similarity` the figure of late interaction, 0 where it was not asked for; `score` what
-    the ranking went by. Ranks count from 1, and are None where that ranking did not
-    return the chunk among its candidates.
+    (`Catalogue.match`); `token_similarity` the figure of late interaction and `relevance` that of a cross-encoder, each
+    0 where it was not asked for; `score` what the ranking went by. Ranks count from 1, and are None where that ranking
+    did not return the chunk among its candidates.
     """
 
     chunk: Chunk
@@ -186,3 +186,4 @@ class Hit:
     token_similarity: float = 0.0
     dense_rank: int | None = None
     sparse_rank: int | None = None
+    relevance: float = 0.0

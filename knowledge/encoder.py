@@ -60,7 +60,7 @@ class Encoder(Protocol):
 
 def encoder_name(model: str, models: Path) -> str:
     """What an index is recorded to be made with: the model, and its precision where that is not float32."""
-    return model + _INT8 if _chosen_precision(_folder(model, models)) == "int8" else model
+    return model + _INT8 if _chosen_precision(model_folder(model, models)) == "int8" else model
 
 
 def load_encoder(name: str, models: Path) -> Encoder:
@@ -70,7 +70,7 @@ def load_encoder(name: str, models: Path) -> Encoder:
     Raises NotesError where there is none, with the command that mends it.
     """
     model = name.removesuffix(_INT8)
-    folder = _folder(model, models)
+    folder = model_folder(model, models)
     if (folder / ONNX_FILE).is_file():
         return OnnxEncoder(folder, INT8_FILE if name.endswith(_INT8) else ONNX_FILE)
     from knowledge.settings import DEFAULT_EMBEDDING_MODEL
@@ -80,7 +80,8 @@ def load_encoder(name: str, models: Path) -> Encoder:
     return SentenceTransformersEncoder(str(folder) if folder.is_dir() else model)
 
 
-def _folder(model: str, models: Path) -> Path:
+def model_folder(model: str, models: Path) -> Path:
+    """The folder of a model: in `models/`, else at this path, where there need be none."""
     return models / model if (models / model).is_dir() else Path(model).expanduser()
 
 
@@ -137,7 +138,7 @@ class OnnxEncoder:
 
     def _run_batches(self, texts: Sequence[str], outputs: list[str]) -> "Iterator[tuple[list[int], list, list]]":
         """Rows of `texts`, their encodings and the outputs for them, a batch at a time."""
-        encodings = self._tokenizer.encode_batch([_encodable(text) for text in texts])
+        encodings = self._tokenizer.encode_batch([encodable(text) for text in texts])
         # neighbours of like length share a batch, so that little of it is padding
         order = sorted(range(len(encodings)), key=lambda index: -len(encodings[index]))
         start = 0
@@ -160,7 +161,7 @@ class OnnxEncoder:
         return self._session.run(outputs, {"input_ids": input_ids, "attention_mask": attention_mask})
 
     def token_starts(self, text: str) -> list[int]:
-        return [start for start, _ in self._counter.encode(_encodable(text), add_special_tokens=False).offsets]
+        return [start for start, _ in self._counter.encode(encodable(text), add_special_tokens=False).offsets]
 
 
 class SentenceTransformersEncoder:
@@ -184,14 +185,14 @@ class SentenceTransformersEncoder:
 
     def encode(self, texts: Sequence[str]) -> "np.ndarray":
         return self._model.encode(
-            [_encodable(text) for text in texts], batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
+            [encodable(text) for text in texts], batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
         )
 
     def encode_with_tokens(self, texts: Sequence[str]) -> "tuple[np.ndarray, list[np.ndarray]]":
         import numpy as np
 
         outputs: Any = self._model.encode(
-            [_encodable(text) for text in texts], batch_size=_BATCH, output_value=None, show_progress_bar=False
+            [encodable(text) for text in texts], batch_size=_BATCH, output_value=None, show_progress_bar=False
         )
         vectors = np.stack([output["sentence_embedding"].float().numpy() for output in outputs])
         tokenizer = self._model.tokenizer
@@ -204,7 +205,7 @@ class SentenceTransformersEncoder:
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), tokens
 
     def token_starts(self, text: str) -> list[int]:
-        tokens = self._model.tokenizer(_encodable(text), add_special_tokens=False, return_offsets_mapping=True)
+        tokens = self._model.tokenizer(encodable(text), add_special_tokens=False, return_offsets_mapping=True)
         return [start for start, _ in tokens["offset_mapping"]]
 
 
@@ -331,6 +332,6 @@ def _sequence_length(folder: Path) -> int:
     return int(json.loads((folder / "sentence_bert_config.json").read_text(encoding="utf-8"))["max_seq_length"])
 
 
-def _encodable(text: str) -> str:
+def encodable(text: str) -> str:
     """`text` without lone surrogates, which tokenizers refuse."""
     return text.encode("utf-8", "replace").decode("utf-8")

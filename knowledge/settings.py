@@ -18,10 +18,12 @@ class Settings:
     """Where everything lies and which models are used. `config.toml` in the home folder sets all but `home`."""
 
     home: Path
-    #: answers are written by this engine: "gpt4all", "openai" or "extract"
+    #: answers are written by this engine: "gpt4all", "openai", "lora" or "extract"
     engine: str = "gpt4all"
     #: GGUF file that the gpt4all engine loads: a name in `models/` or a path
     model: str = DEFAULT_LANGUAGE_MODEL
+    #: adapter that the lora engine runs: a name in `adapters/` or a folder
+    adapter: str = "mine"
     #: address of the OpenAI-compatible server that the openai engine asks; the default is Ollama's
     openai_url: str = "http://localhost:11434/v1"
     #: the model that is asked for there; empty: the first that the server names
@@ -34,6 +36,8 @@ class Settings:
     answer_seconds: int = 120
     #: a name in `models/`, a folder, or any sentence-transformers name already on this machine
     embedding_model: str = DEFAULT_EMBEDDING_MODEL
+    #: a cross-encoder that reads the best passages again, named as the embedding model is; empty: none does
+    reranker: str = ""
     #: larger files are skipped by ingest, in megabytes
     max_file_mb: int = 64
     #: every ingest fetches the pages that the notes link to
@@ -44,6 +48,10 @@ class Settings:
     @property
     def models(self) -> Path:
         return self.home / "models"
+
+    @property
+    def adapters(self) -> Path:
+        return self.home / "adapters"
 
     @property
     def pages(self) -> Path:

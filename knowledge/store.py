@@ -23,6 +23,7 @@ from knowledge.encoder import Encoder, encoder_name, load_encoder
 from knowledge.errors import NotesError
 from knowledge.late_interaction import signs, similarities
 from knowledge.query import parse
+from knowledge.reranker import Reranker, load_reranker
 from knowledge.settings import Settings
 from knowledge.vectors import Vectors
 
@@ -36,6 +37,9 @@ CANDIDATES = 50
 #: notes; between 1 and 3 little changes.
 RESCORED = 10
 _LATE_WEIGHT = 2
+#: What is left of the score of a passage in which the reranker, where one is set, finds nothing. It is a factor, so
+#: that one that finds all alike changes nothing: neither the ranking nor how near the others come to the best.
+_LEFT_BY_RERANKER = 0.25
 #: Vectors that are copied at once.
 _PAGE = 1000
 #: How many vectors of sentences are kept at hand, 1.5 kB each.
@@ -89,8 +93,9 @@ class Store:
         Cosine and coverage are added, both of which say how good a match is and not only that it is better than the
         next: with few or terse notes the best of a ranking is often no match at all, and fusing by rank alone then
         loses to one ranking by itself. Late interaction reads the best of them again, word by word. The score is the
-        weighted mean of the three (tests/benchmarks/README.md has the figures).
-        Raises NotesError for a filter that cannot be.
+        weighted mean of the three (tests/benchmarks/README.md has the figures), times the figure of the reranker where
+        one is set.
+        Raises NotesError for a filter that cannot be, or a reranker that is not there.
         """
         asked = parse(query)
         self._follow()
@@ -106,10 +111,10 @@ class Store:
             key = (chunk.vector_id, chunk.source, chunk.lines)
             if key in fused:
                 hit = dataclasses.replace(fused[key], coverage=hit.coverage, sparse_rank=hit.sparse_rank)
-            fused[key] = _scored(hit)
+            fused[key] = self._scored(hit)
         ranked = _best_first(fused.values())
         near, far = _split(ranked, RESCORED, kept)
-        return _split(_best_first(self._rescored(tokens[0], near) + far), k, kept)[0]
+        return _split(_best_first(self._rescored(asked.text, tokens[0], near) + far), k, kept)[0]
 
     def _chunks_of_sections(self, sections: Sequence[Chunk], within: _Within) -> dict[int, Chunk]:
         """The chunks that make up sections (`around`) and that filters let through, by row id."""
@@ -119,14 +124,30 @@ class Store:
         allowed = None if within is None else {row for ids in within.values() for row in ids}
         return self._catalogue.chunks(row for row in rows if allowed is None or row in allowed)
 
-    def _rescored(self, query: "np.ndarray", hits: Sequence[Hit]) -> list[Hit]:
-        """The hits with the figure of late interaction to the word pieces of the query."""
+    def _rescored(self, question: str, query: "np.ndarray", hits: Sequence[Hit]) -> list[Hit]:
+        """The hits with the figure of late interaction to the word pieces of the query, and with that of the reranker
+        where one is set."""
         found = self._catalogue.token_signs([hit.chunk.vector_id for hit in hits])
         figures = similarities(query, [found.get(hit.chunk.vector_id, b"") for hit in hits])
+        relevances = [0.0] * len(hits)
+        if self._reranker:
+            relevances = self._reranker.figures(question, [hit.chunk.embedded_text for hit in hits])
         return [
-            _scored(dataclasses.replace(hit, token_similarity=figure))
-            for hit, figure in zip(hits, figures, strict=True)
+            self._scored(dataclasses.replace(hit, token_similarity=figure, relevance=relevance))
+            for hit, figure, relevance in zip(hits, figures, relevances, strict=True)
         ]
+
+    @functools.cached_property
+    def _reranker(self) -> Reranker | None:
+        name = self._settings.reranker
+        return load_reranker(name, self._settings.models) if name else None
+
+    def _scored(self, hit: Hit) -> Hit:
+        """The hit with its score; what was not read again has 0 for the figures of reading."""
+        score = (hit.similarity + hit.coverage + _LATE_WEIGHT * hit.token_similarity) / (2 + _LATE_WEIGHT)
+        if self._settings.reranker:
+            score *= _LEFT_BY_RERANKER + (1 - _LEFT_BY_RERANKER) * hit.relevance
+        return dataclasses.replace(hit, score=score)
 
     def vectors_of(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit vectors of sentences, shape (len(texts), dimension). The last few thousand are remembered, since the
@@ -475,11 +496,6 @@ class Store:
             vectors.reopen()
         self._seen_generation = generation
         return vectors
-
-
-def _scored(hit: Hit) -> Hit:
-    total = hit.similarity + hit.coverage + _LATE_WEIGHT * hit.token_similarity
-    return dataclasses.replace(hit, score=total / (2 + _LATE_WEIGHT))
 
 
 def _best_first(hits: Iterable[Hit]) -> list[Hit]:
