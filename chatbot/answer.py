@@ -184,11 +184,11 @@ class Assistant:
         *_, last = self.stream(question)
         return last
 
-    def stream(self, question: str, earlier: Sequence[Answer] = ()) -> Generator[Answer]:
+    def stream(self, question: str, earlier: Sequence[Answer] = (), quoted: bool = False) -> Generator[Answer]:
         """The answer so far, again and again, until its state is "done". Closing the generator stops the engine.
 
         `earlier` are the answers of the conversation so far: a question that leans on them is asked with its topic, and
-        the sections that were cited there are looked at again.
+        the sections that were cited there are looked at again. `quoted` leaves the language model out.
         """
         clock = _Clock()
         question = " ".join(question.split())
@@ -209,7 +209,7 @@ class Assistant:
             yield clock.done(refusal)
             return
         yield answer
-        engine, problem = self._load_engine()
+        engine, problem = (None, "") if quoted else self._load_engine()
         if enumeration(choose(evidence.sections[0], evidence)):
             engine = None  # a list is quoted whole: of one a small model says an item or two
         with closing(self._write(answer, evidence, clock, engine, problem)) as answers:

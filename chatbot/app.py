@@ -1,9 +1,7 @@
 """The chat page: a conversation beside the passages that its answers rest on."""
 
-import socket
-import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from html import escape
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import Any
 import gradio as gr
 
 from chatbot.answer import Answer, Assistant
-from chatbot.library import FetchJob, linked_pages
+from chatbot.library import IngestJob, linked_pages
 from chatbot.render import answer_html, question_html, sources_html
 from knowledge.errors import NotesError
 from knowledge.store import Store
@@ -50,7 +48,7 @@ _READY = gr.update(submit_btn=True, stop_btn=False)
 _AT_ONCE = 8  # conversations; the engine takes one at a time, searches need not wait
 
 
-def create(assistant: Assistant, store: Store, job: FetchJob) -> gr.Blocks:
+def create(assistant: Assistant, store: Store, job: IngestJob) -> gr.Blocks:
     """The page, to be mounted in a server."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         turns = gr.State([])
@@ -117,7 +115,7 @@ def create(assistant: Assistant, store: Store, job: FetchJob) -> gr.Blocks:
             return _READY, *_drawn([])
 
         def fetch_articles() -> Generator[tuple[Any, ...], None, None]:
-            job.start()
+            job.start(links=True)
             while job.running:
                 yield _pages_html(store, job.line), gr.update(interactive=False), gr.update(interactive=True)
                 time.sleep(0.5)
@@ -185,34 +183,10 @@ def examples(store: Store) -> list[str]:
     return questions[::step][:_EXAMPLES]
 
 
-# -- serving -----------------------------------------------------------------------------------------------------------
-
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
-
-
-def serve(assistant: Assistant, store: Store, job: FetchJob, host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serve the page until Ctrl-C. Raises NotesError for an address of another machine or a port that is taken."""
-    import uvicorn
-
-    listener = _listen(host, port)
-    app = application(assistant, store, job)
-    threading.Thread(target=assistant.warm_up, daemon=True, name="warm-up").start()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
-    shown = f"[{host}]" if ":" in host else host
-    say(f"{TITLE}: http://{shown}:{port}  (Ctrl-C stops it)")
-    with listener:
-        server.run(sockets=[listener])
-
-
-def application(assistant: Assistant, store: Store, job: FetchJob) -> Any:
-    """The web application: the page at `/`, answered to this machine's own names only (no DNS rebinding)."""
-    from fastapi import FastAPI
-    from starlette.middleware.trustedhost import TrustedHostMiddleware
-
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost", "["])
+def mount_page(server: Any, assistant: Assistant, store: Store, job: IngestJob) -> Any:
+    """The server with the page at `/`."""
     return gr.mount_gradio_app(
-        app,
+        server,
         create(assistant, store, job),
         path="/",
         theme=gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONT, font_mono=_MONO),
@@ -227,17 +201,3 @@ def application(assistant: Assistant, store: Store, job: FetchJob) -> Any:
         mcp_server=False,
         max_file_size=0,
     )
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    if host not in _LOOPBACK:
-        raise NotesError(f"{host}: the page has no login, so it is served to this machine only: use --host 127.0.0.1")
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-        listener.listen(128)  # from here on a browser waits instead of being refused
-    except OSError as error:
-        listener.close()
-        raise NotesError(f"port {port} cannot be used ({error.strerror}): choose another with --port") from error
-    return listener

@@ -180,36 +180,21 @@ def search(query: str | None, k: int, batch: Path | None, as_json: bool) -> None
     Filters may stand in it: [[note]], #tag, in:folder, site:example.org, kind:article, "quoted words", after:2024,
     before:2024-06-30, date:2024-05.
     """
+    from chatbot.records import hit_record
+
     questions = _questions(query, batch, "QUERY")
     store = open_store()
     for question in questions:
         hits = store.search(question, k)
         if batch:
-            _print_json({"q": question, "hits": [_hit(rank, hit, store) for rank, hit in enumerate(hits, start=1)]})
+            _print_json(
+                {"q": question, "hits": [hit_record(rank, hit, store) for rank, hit in enumerate(hits, start=1)]}
+            )
         elif as_json:
             for rank, hit in enumerate(hits, start=1):
-                _print_json(_hit(rank, hit, store))
+                _print_json(hit_record(rank, hit, store))
         else:
             _print_hits(hits, store)
-
-
-def _hit(rank: int, hit: "Hit", store: "Store") -> dict[str, object]:
-    chunk = hit.chunk
-    return {
-        "rank": rank,
-        "score": round(hit.score, 6),
-        "title": chunk.title,
-        "heading_path": list(chunk.heading_path),
-        "source": chunk.source,
-        "lines": list(chunk.lines),
-        "kind": chunk.kind,
-        "place": str(chunk.place) if chunk.place else None,
-        **({chunk.place.unit: chunk.place.first} if chunk.place else {}),
-        "url": chunk.address,
-        "linked_from": [_reference(place) for place in store.referring(chunk.source)],
-        "links": [{"text": link.text, "url": link.url} for link in chunk.links],
-        "text": chunk.text,
-    }
 
 
 def _print_hits(hits: "list[Hit]", store: "Store") -> None:
@@ -439,10 +424,20 @@ def serve(host: str, port: int, engine: str | None) -> None:
     """Open the chat page for a browser on this machine."""
     # Gradio makes its folder for temporary files as soon as it is imported
     os.environ["GRADIO_TEMP_DIR"] = str(settings().home / "gradio")
-    from chatbot import app
-    from chatbot.library import FetchJob
+    from chatbot import server
+    from chatbot.library import IngestJob
 
-    app.serve(_assistant(engine), open_store(), FetchJob(settings()), host, port, say=click.echo)
+    server.serve(_assistant(engine), open_store(), IngestJob(settings()), host, port, say=click.echo)
+
+
+@cli.command()
+@click.option("--engine", metavar="NAME", help="As for `ask`.")
+@home_option
+def mcp(engine: str | None) -> None:
+    """Give programs that speak the Model Context Protocol your notes, over standard input and output."""
+    from chatbot.mcp import server
+
+    server(_assistant(engine), open_store()).run("stdio")
 
 
 # -- what is there -------------------------------------------------------------------------------------------------
@@ -479,6 +474,8 @@ def _lies_in(source: str, folders: list[str]) -> bool:
 
 
 def _link(link: "LinkState", places: "list[Reference]") -> dict[str, object]:
+    from chatbot.records import reference_record
+
     return {
         "url": link.url,
         "state": link.state,
@@ -486,17 +483,7 @@ def _link(link: "LinkState", places: "list[Reference]") -> dict[str, object]:
         "fetched_at": link.page.fetched_at if link.page else "",
         "checked_at": link.page.checked_at if link.page else "",
         "final_url": link.page.final_url if link.page else "",
-        "references": [_reference(place) for place in places],
-    }
-
-
-def _reference(place: "Reference") -> dict[str, object]:
-    return {
-        "text": place.text,
-        "source": place.source,
-        "title": place.title,
-        "heading_path": list(place.heading_path),
-        "line": place.line,
+        "references": [reference_record(place) for place in places],
     }
 
 

@@ -1,7 +1,8 @@
-"""Fetching linked articles from the page: one job for the whole server, with its progress and its end."""
+"""Indexing from the page and the API: one job for the whole server, with its progress and its end."""
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,8 @@ class _Stopped(Exception):
     """The job was asked to end."""
 
 
-class FetchJob:
-    """Fetches what the notes link to, in the background; `line` says how far it is or how it ended."""
+class IngestJob:
+    """Indexes in the background; `line` says how far it is or how it ended."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -31,28 +32,31 @@ class FetchJob:
     def running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
-    def start(self) -> None:
-        """Begin, unless it runs already."""
+    def start(self, sources: Sequence[str] = (), links: bool = False) -> bool:
+        """Begin to index files, folders and addresses, or what was indexed before; with `links` what the notes link to
+        is fetched. False where it runs already."""
         with self._lock:
-            if not self.running:
-                self._stop.clear()
-                self.line = "Looking at the notes …"
-                self._thread = threading.Thread(target=self._run, daemon=True, name="fetch-articles")
-                self._thread.start()
+            if self.running:
+                return False
+            self._stop.clear()
+            self.line = "Looking at the notes …"
+            self._thread = threading.Thread(target=self._run, args=(sources, links), daemon=True, name="ingest")
+            self._thread.start()
+            return True
 
     def stop(self) -> None:
-        """End as soon as the pages under way are done; what is done is kept."""
+        """End as soon as what is under way is done; what is done is kept."""
         self._stop.set()
         if self.running:
             self.line = "Stopping …"
 
-    def _run(self) -> None:
+    def _run(self, sources: Sequence[str], links: bool) -> None:
         from ingest.pipeline import Linked, ingest
 
         try:
             with closing(Store(self._settings)) as store:
-                summary = ingest(store, self._settings, [], self._progress, linked=Linked(fetch=True))
-            self.line = _told(summary)
+                summary = ingest(store, self._settings, list(sources), self._progress, linked=Linked(fetch=links))
+            self.line = _told(summary, links)
         except _Stopped:
             self.line = "Stopped. What is done is kept; the next time it goes on from here."
         except NotesError as error:
@@ -64,16 +68,21 @@ class FetchJob:
     def _progress(self, stage: str, total: int, done: int, name: str) -> None:
         if self._stop.is_set():
             raise _Stopped
-        if stage == "Fetching":
-            self.line = f"{done} of {total}: {name}"
+        self.line = f"{stage}: {done} of {total}: {name}" if stage == "Fetching" else f"{stage}: {name}"
 
 
-def _told(summary: "Summary") -> str:
-    links = summary.links
-    return (
-        f"Done: {links['fetched']} fetched, {links['unchanged']} unchanged, {links['failed']} failed, "
-        f"{links['skipped']} not fetched."
-    )
+def _told(summary: "Summary", with_links: bool) -> str:
+    told = [
+        f"{summary.added} added, {summary.changed} changed, {summary.unchanged} unchanged, {summary.removed} removed",
+        *summary.failures[:1],
+    ]
+    if with_links:
+        links = summary.links
+        told = [
+            f"{links['fetched']} fetched, {links['unchanged']} unchanged, {links['failed']} failed, "
+            f"{links['skipped']} not fetched"
+        ]
+    return f"Done: {'; '.join(told)}."
 
 
 def linked_pages(store: Store) -> str:

@@ -2,9 +2,6 @@
 
 import os
 import shutil
-import socket
-import subprocess
-import sys
 import time
 
 import pytest
@@ -12,8 +9,9 @@ import pytest
 from ingest.pipeline import ingest
 from knowledge.models import BASE_LANGUAGE_MODEL
 from knowledge.store import Store
-from tests.conftest import NOTES, ROOT, make_settings
+from tests.conftest import NOTES, make_settings
 from tests.ingest.test_links import BREAD
+from tests.server import Server
 from tests.web import WebServer
 from tests.web import page as article
 
@@ -26,22 +24,6 @@ pytestmark = [
 
 DESKTOP = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
-
-
-class Server:
-    def __init__(self, settings, *options):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        command = [sys.executable, "-m", "chatbot", "serve", "--port", str(port), "--home", str(settings.home)]
-        self.settings = settings
-        self.url = f"http://127.0.0.1:{port}/"
-        self.process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self.url.rstrip("/") in self.process.stdout.readline()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(20)
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,10 @@
 import time
 
-from chatbot.library import FetchJob
+from chatbot.library import IngestJob
 
 
 def line_at_the_end(settings):
-    job = FetchJob(settings)
+    job = IngestJob(settings)
     job.start()
     end = time.monotonic() + 60
     while job.running and time.monotonic() < end:

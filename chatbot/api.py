@@ -1,0 +1,203 @@
+"""The HTTP API: search, ask, sources, ingest, health and metrics."""
+
+import time
+from collections.abc import AsyncGenerator, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from fastapi import APIRouter, HTTPException, Request
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from pydantic import BaseModel, Field
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from chatbot.conversation import Conversations
+from chatbot.records import hit_record
+from knowledge.errors import NotesError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+    from chatbot.answer import Answer
+    from chatbot.library import IngestJob
+    from knowledge.store import Store
+
+VERSION = version("askmynotes")
+#: What a client that went away is answered; it sees nothing of it.
+_CLIENT_LEFT = 499
+
+Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+class SearchRequest(BaseModel):
+    """A search; filters may stand in `q`."""
+
+    q: Text
+    k: Annotated[int, Field(ge=1, le=50)] = 5
+
+
+class AskRequest(BaseModel):
+    """A question; `after` are the earlier ones of the conversation, for one that leans on them."""
+
+    question: Text
+    after: Annotated[list[Text], Field(max_length=20)] = []
+
+
+class IngestRequest(BaseModel):
+    """What is indexed: files, folders and addresses; without any, what was ingested before. `links` fetches the pages
+    that the notes link to."""
+
+    paths: Annotated[list[Annotated[str, Field(min_length=1, max_length=4096)]], Field(max_length=100)] = []
+    links: bool = False
+
+
+class IngestState(BaseModel):
+    """The one ingest of the server: whether it runs, and what it last told."""
+
+    running: bool
+    line: str
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+_REFUSED: dict[int | str, dict[str, Any]] = {
+    400: {"model": Problem, "description": "The question or one of its filters cannot be"},
+    403: {"description": "Another host's name, or a page of another origin"},
+}
+
+
+def router(conversations: Conversations, store: "Store", job: "IngestJob") -> APIRouter:
+    """The routes of `/api`, `/healthz` and `/metrics`."""
+    routes = APIRouter()
+
+    @routes.get("/healthz", tags=["state"])
+    def health() -> dict[str, Any]:
+        """Whether the server is up, and what it holds."""
+        documents, chunks = store.counts()
+        return {"status": "ok", "version": VERSION, "documents": documents, "passages": chunks}
+
+    @routes.get("/metrics", tags=["state"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    def metrics() -> Response:
+        """Counts and times for Prometheus."""
+        documents, chunks = store.counts()
+        DOCUMENTS.set(documents)
+        PASSAGES.set(chunks)
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+    @routes.post("/api/search", tags=["notes"], responses=_REFUSED)
+    def search(asked: SearchRequest) -> dict[str, Any]:
+        """The passages that fit a query best, as `askmynotes search --json` prints them."""
+        hits = _or_400(lambda: store.search(asked.q, asked.k))
+        return {"q": asked.q, "hits": [hit_record(rank, hit, store) for rank, hit in enumerate(hits, start=1)]}
+
+    @routes.post("/api/ask", tags=["notes"], responses=_REFUSED)
+    async def ask(asked: AskRequest, request: Request) -> dict[str, Any]:
+        """The answer to a question, as `askmynotes ask --json` prints it."""
+        answer = await complete(conversations, asked.question, asked.after, request)
+        return answer.as_dict()
+
+    @routes.get("/api/sources", tags=["notes"])
+    def sources() -> list[dict[str, Any]]:
+        """Every source with its state, as `askmynotes sources --json` prints them."""
+        from dataclasses import asdict
+
+        from chatbot.sources import entries
+
+        return [asdict(entry) for entry in entries(store)]
+
+    @routes.post("/api/ingest", tags=["notes"], status_code=202, responses={409: {"model": Problem}})
+    def ingest(wanted: IngestRequest) -> IngestState:
+        """Begin to index; `GET` tells how far it is."""
+        if not job.start(wanted.paths, wanted.links):
+            raise HTTPException(409, "an ingest is running already: wait for it, or end it with DELETE")
+        return IngestState(running=True, line=job.line)
+
+    @routes.get("/api/ingest", tags=["notes"])
+    def ingest_state() -> IngestState:
+        """How far the ingest is, or how the last one ended."""
+        return IngestState(running=job.running, line=job.line)
+
+    @routes.delete("/api/ingest", tags=["notes"])
+    def ingest_stop() -> IngestState:
+        """End the ingest; what is done is kept."""
+        job.stop()
+        return IngestState(running=job.running, line=job.line)
+
+    return routes
+
+
+def _or_400(call: Any) -> Any:
+    try:
+        return call()
+    except NotesError as error:
+        raise HTTPException(400, str(error)) from error
+
+
+async def complete(conversations: Conversations, question: str, after: Sequence[str], request: Request) -> "Answer":
+    """The whole answer, unless the client goes away: then its generation is ended."""
+    last: Answer | None = None
+    try:
+        async for answer in following(conversations, question, after):
+            last = answer
+            if await request.is_disconnected():
+                raise HTTPException(_CLIENT_LEFT)
+    except NotesError as error:
+        raise HTTPException(400, str(error)) from error
+    assert last is not None
+    ANSWERS.labels(last.route, last.engine).inc()
+    return last
+
+
+async def following(conversations: Conversations, question: str, after: Sequence[str]) -> "AsyncGenerator[Answer]":
+    """The answer as it grows. When the reader leaves, the work behind it ends."""
+    answers = conversations.stream(question, after)
+    try:
+        while (answer := await run_in_threadpool(next, answers, None)) is not None:
+            yield answer
+    finally:
+        answers.close()
+
+
+# -- metrics ---------------------------------------------------------------------------------------------------------
+
+REGISTRY = CollectorRegistry()
+REQUESTS = Counter("askmynotes_requests", "Requests by route and status", ["route", "status"], registry=REGISTRY)
+SECONDS = Histogram("askmynotes_request_seconds", "Time of a request by route", ["route"], registry=REGISTRY)
+ANSWERS = Counter("askmynotes_answers", "Answers of the APIs", ["route", "engine"], registry=REGISTRY)
+DOCUMENTS = Gauge("askmynotes_documents", "Indexed documents", registry=REGISTRY)
+PASSAGES = Gauge("askmynotes_passages", "Indexed passages", registry=REGISTRY)
+
+_COUNTED: tuple[Literal["/api", "/v1", "/healthz", "/metrics", "/mcp"], ...] = (
+    "/api", "/v1", "/healthz", "/metrics", "/mcp",
+)  # fmt: skip
+
+
+class Measured:
+    """Counts the requests to the APIs and their times; of the address only the route is kept."""
+
+    def __init__(self, app: "ASGIApp") -> None:
+        self._app = app
+
+    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
+        if scope["type"] != "http" or not scope["path"].startswith(_COUNTED):
+            await self._app(scope, receive, send)
+            return
+        status = 500
+        started = time.monotonic()
+
+        async def heard(message: "Message") -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, heard)
+        finally:
+            route = getattr(scope.get("route"), "path", None) or "other"
+            REQUESTS.labels(route, str(status)).inc()
+            SECONDS.labels(route).observe(time.monotonic() - started)

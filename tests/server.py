@@ -1,0 +1,23 @@
+"""The program's own web server, in a process of its own."""
+
+import socket
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+
+
+class Server:
+    def __init__(self, settings, *options):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [sys.executable, "-m", "chatbot", "serve", "--port", str(port), "--home", str(settings.home)]
+        self.settings = settings
+        self.url = f"http://127.0.0.1:{port}/"
+        self.process = subprocess.Popen([*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        assert self.url.rstrip("/") in self.process.stdout.readline()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(20)
