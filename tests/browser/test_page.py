@@ -272,4 +272,4 @@ def test_another_name_for_this_machine_is_not_answered(server):
 
     connection = http.client.HTTPConnection("127.0.0.1", int(server.url.rsplit(":", 1)[1].strip("/")), timeout=30)
     connection.request("GET", "/", headers={"Host": "evil.example"})
-    assert connection.getresponse().status == 400
+    assert connection.getresponse().status == 403
