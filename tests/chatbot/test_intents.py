@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from chatbot.answer import Assistant
@@ -55,6 +56,42 @@ def test_without_examples_out_of_scope_labels_stand_in_for_them():
     )
     assert bot.predict("please start the heater").intent == "heater"
     assert bot.predict("who wrote Faust in 1808").intent is None
+
+
+def test_many_intents_are_told_apart():
+    verbs = "open close mend start stop sell buy paint move clean".split()
+    things = "lamp radio heater oven door window blind fan car boat".split()
+    frames = ("{} the {}", "please {} my {}", "can you {} that {}", "I want to {} a {}", "{} our {} now", "{} this {}?")
+    intents = {f"{verb} {thing}": (verb, thing) for verb in verbs for thing in things}
+    examples = [(frame.format(*words), intent) for intent, words in intents.items() for frame in frames]
+    strange = [
+        (f"who wrote the {nth} book of the {era}", None)
+        for nth in "first second third last".split()
+        for era in "past age war king queen".split()
+    ]
+    bot = IntentBot().fit(examples + strange)
+    asked = {intent: "would you {} the {}".format(*words) for intent, words in intents.items()}
+    assert sum(bot.predict(text).intent == intent for intent, text in asked.items()) >= 95
+    assert bot.predict("who wrote the history of the war").intent is None
+
+
+class CountingEncoder:
+    def __init__(self):
+        self.texts = []
+
+    def encode(self, texts):
+        self.texts += texts
+        return np.eye(8, dtype=np.float32)[[len(text) % 8 for text in texts]]
+
+
+def test_each_example_is_embedded_once_and_makes_the_same_bot_again():
+    examples = [
+        (f"{verb} the {light}", verb) for verb in ("open", "close", "mend") for light in ("lamp", "door", "fan")
+    ]
+    encoders = CountingEncoder(), CountingEncoder()
+    first, second = (IntentBot(encoder).fit(examples) for encoder in encoders)
+    assert encoders[0].texts == [text for text, _ in examples]
+    assert first.predict("please close the fan") == second.predict("please close the fan")
 
 
 def test_small_talk_is_recognised_and_questions_are_not_stolen(shipped):
