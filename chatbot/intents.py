@@ -162,7 +162,8 @@ def _fit_softmax(vectors: "np.ndarray", which: "np.ndarray") -> "np.ndarray":
     """The weights of a multinomial logistic regression, the intercepts as the last row; all labels weigh the same.
 
     Adam (https://arxiv.org/abs/1412.6980) with a falling rate, and without its correction of the first steps. On 15,100
-    examples of 151 labels it is as right as scikit-learn's LogisticRegression, in a seventh of the time.
+    examples of 151 labels it is as right as scikit-learn's LogisticRegression, in a seventh of the time
+    (tests/benchmarks/README.md).
     """
     import numpy as np
     from scipy.special import softmax
