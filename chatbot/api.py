@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
+from chatbot.answer import Answer
 from chatbot.conversation import Conversations
 from chatbot.records import hit_record
 from knowledge.errors import NotesError
@@ -18,13 +20,14 @@ from knowledge.errors import NotesError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from chatbot.answer import Answer
     from chatbot.library import IngestJob
+    from knowledge.history import History, Turn
     from knowledge.store import Store
 
 VERSION = version("askmynotes")
 #: What a client that went away is answered; it sees nothing of it.
 _CLIENT_LEFT = 499
+_ANSWERS = TypeAdapter(Answer)
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
 
@@ -70,7 +73,7 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def router(conversations: Conversations, store: "Store", job: "IngestJob") -> APIRouter:
+def router(conversations: Conversations, store: "Store", job: "IngestJob", history: "History") -> APIRouter:
     """The routes of `/api`, `/healthz` and `/metrics`."""
     routes = APIRouter()
 
@@ -103,8 +106,6 @@ def router(conversations: Conversations, store: "Store", job: "IngestJob") -> AP
     @routes.get("/api/sources", tags=["notes"])
     def sources() -> list[dict[str, Any]]:
         """Every source with its state, as `askmynotes sources --json` prints them."""
-        from dataclasses import asdict
-
         from chatbot.sources import entries
 
         return [asdict(entry) for entry in entries(store)]
@@ -127,7 +128,37 @@ def router(conversations: Conversations, store: "Store", job: "IngestJob") -> AP
         job.stop()
         return IngestState(running=job.running, line=job.line)
 
+    _add_history(routes, history)
     return routes
+
+
+def _add_history(routes: APIRouter, history: "History") -> None:
+    """The conversations of the page."""
+    missing: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
+
+    @routes.get("/api/conversations", tags=["conversations"])
+    def kept() -> list[dict[str, Any]]:
+        """The conversations of the page, the last changed first."""
+        return [asdict(each) for each in history.conversations()]
+
+    @routes.get("/api/conversations/{name}.md", tags=["conversations"], responses=missing, response_class=Response)
+    def as_markdown(name: str) -> Response:
+        """A conversation as Markdown."""
+        turns = _or_404(history.turns(name))
+        text = "\n\n".join(f"## {turn.question}\n\n{_ANSWERS.validate_json(turn.answer).text}" for turn in turns)
+        return Response(text + "\n", media_type="text/markdown")
+
+    @routes.get("/api/conversations/{name}", tags=["conversations"], responses=missing)
+    def as_json(name: str) -> list[dict[str, Any]]:
+        """The turns of a conversation, each with its answer as `askmynotes ask --json` prints it."""
+        turns = _or_404(history.turns(name))
+        return [{**asdict(turn), "answer": _ANSWERS.validate_json(turn.answer).as_dict()} for turn in turns]
+
+
+def _or_404(turns: "list[Turn]") -> "list[Turn]":
+    if not turns:
+        raise HTTPException(404, "there is no such conversation")
+    return turns
 
 
 def _or_400(call: Any) -> Any:

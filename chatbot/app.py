@@ -1,18 +1,15 @@
-"""The chat page: a conversation beside the passages that its answers rest on."""
+"""The chat page: conversations, the one that is open, and the passages that its answers rest on."""
 
-import time
-from collections.abc import Generator
-from contextlib import closing
-from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from chatbot.answer import Answer, Assistant
-from chatbot.library import IngestJob, linked_pages
-from chatbot.render import answer_html, question_html, sources_html
-from knowledge.errors import NotesError
+from chatbot.actions import Actions, pages_html
+from chatbot.answer import Assistant
+from chatbot.library import IngestJob
+from chatbot.render import conversations_html, sources_html
+from knowledge.history import History
 from knowledge.store import Store
 
 CSS = Path(__file__).with_name("page.css")
@@ -40,18 +37,39 @@ document.addEventListener("click", (event) => {
 }, true);
 </script>"""
 
+# What is clicked in the list of conversations, with the conversation that it stands for.
+_LIST_SCRIPT = """
+element.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-do]");
+  if (button) trigger(button.dataset.do, { index: 0, value: button.dataset.id });
+});
+"""
+
+_HAS_ROOM = "() => window.innerWidth > 1000"
+
 # the system's own fonts: nothing to fetch, and letters people are used to
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
 _EXAMPLES = 4
-_READY = gr.update(submit_btn=True, stop_btn=False)
 _AT_ONCE = 8  # conversations; the engine takes one at a time, searches need not wait
 
 
-def create(assistant: Assistant, store: Store, job: IngestJob) -> gr.Blocks:
+def create(assistant: Assistant, store: Store, job: IngestJob, history: History) -> gr.Blocks:
     """The page, to be mounted in a server."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page:
         turns = gr.State([])
+        current = gr.State("")
+        with gr.Sidebar(width=300, open=False, elem_id="conversations") as sidebar:
+            new = gr.Button("New conversation", size="sm", variant="secondary", elem_id="new")
+            containing = gr.Textbox(
+                label="Search conversations",
+                show_label=False,
+                placeholder="Search conversations …",
+                elem_id="find",
+                html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
+            )
+            listing = gr.HTML(elem_id="listing", js_on_load=_LIST_SCRIPT, apply_default_css=False)
+            name = gr.Textbox(label="Rename this conversation", elem_id="name", visible=False, max_length=120)
         masthead = gr.HTML(elem_id="masthead")
         with gr.Row():
             with gr.Column(scale=3, min_width=320):
@@ -59,13 +77,16 @@ def create(assistant: Assistant, store: Store, job: IngestJob) -> gr.Blocks:
                     elem_id="conversation",
                     show_label=False,
                     buttons=["copy"],
-                    feedback_options=None,
                     latex_delimiters=[],
                     layout="bubble",
                     placeholder="Ask in your own words. Every answer quotes your notes.",
                 )
+                reason = gr.Textbox(
+                    label="What was wrong with that answer?", elem_id="reason", visible=False, max_length=500
+                )
                 box = gr.Textbox(
                     elem_id="question",
+                    label="Ask your notes",
                     show_label=False,
                     placeholder="Ask your notes …",
                     submit_btn=True,
@@ -74,7 +95,6 @@ def create(assistant: Assistant, store: Store, job: IngestJob) -> gr.Blocks:
                     max_length=2000,
                     html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
                 )
-                new = gr.Button("New conversation", size="sm", variant="secondary", elem_id="new")
                 with gr.Accordion("Articles that your notes link to", open=False, elem_id="articles"):
                     pages = gr.HTML(elem_id="pages")
                     with gr.Row():
@@ -83,80 +103,46 @@ def create(assistant: Assistant, store: Store, job: IngestJob) -> gr.Blocks:
             with gr.Column(scale=2, min_width=320):
                 sources = gr.HTML(sources_html([]), elem_id="sources")
 
-        # What a session asks of its answer under way, "stop" or "new". The answer itself takes it up, within a tenth
-        # of a second: cancelling from outside would race with what it sends last.
-        wishes: dict[str | None, str] = {}
-
-        def respond(question: str, turns: list[Answer], request: gr.Request) -> Generator[tuple[Any, ...], None, None]:
-            wishes.pop(request.session_hash, None)
-            if not question.strip():
-                yield (gr.skip(),) * 4
-                return
-            yield gr.update(value="", submit_btn=False, stop_btn=True), *[gr.skip()] * 3
-            shown = None
-            with closing(_answers(assistant, question, turns)) as answers:
-                for answer in answers:
-                    if wish := wishes.pop(request.session_hash, None):
-                        yield _READY, *_drawn([] if wish == "new" else [*turns, answer.ended("Stopped.")])
-                        return
-                    # what looks the same is not sent again; the empty yields let a closed page end the work
-                    if (looks := (answer.state, answer.text)) == shown:
-                        yield (gr.skip(),) * 4
-                    else:
-                        shown = looks
-                        yield gr.skip(), *_drawn([*turns, answer])
-            yield _READY, *[gr.skip()] * 3
-
-        def stop(request: gr.Request) -> None:
-            wishes[request.session_hash] = "stop"
-
-        def start_over(request: gr.Request) -> tuple[Any, ...]:
-            wishes[request.session_hash] = "new"
-            return _READY, *_drawn([])
-
-        def fetch_articles() -> Generator[tuple[Any, ...], None, None]:
-            job.start(links=True)
-            while job.running:
-                yield _pages_html(store, job.line), gr.update(interactive=False), gr.update(interactive=True)
-                time.sleep(0.5)
-            yield _pages_html(store, job.line), gr.update(interactive=True), gr.update(interactive=False)
-
-        outputs = [box, conversation, sources, turns]
+        actions = Actions(assistant, store, job, history)
+        outputs = [box, conversation, sources, turns, current, listing]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        asking = {**quiet, "fn": respond, "inputs": [box, turns], "outputs": outputs, "concurrency_limit": _AT_ONCE}
-        box.submit(**asking)
-        conversation.example_select(_picked, None, box, **quiet).then(**asking)
-        box.stop(stop, None, None, queue=False, **quiet)
-        new.click(start_over, None, outputs, queue=False, **quiet)
-        fetch.click(fetch_articles, None, [pages, fetch, leave], concurrency_limit=_AT_ONCE, **quiet)
+        at_once = {**quiet, "queue": False}
+        # queued: else Gradio does not tell that a state has changed
+        answering = {**quiet, "outputs": outputs, "concurrency_limit": _AT_ONCE}
+        box.submit(actions.respond, [box, turns, current, containing], **answering)
+        conversation.example_select(_example, None, box, **quiet).then(
+            actions.respond, [box, turns, current, containing], **answering
+        )
+        conversation.retry(actions.again, [turns, current, containing], **answering)
+        conversation.undo(actions.edit, turns, [box, conversation, sources, turns], **quiet)
+        conversation.like(actions.rate, [turns, current], reason, **quiet)
+        reason.submit(actions.explain, [current, reason], reason, **quiet)
+        box.stop(actions.stop, None, None, **at_once)
+        new.click(actions.start_over, containing, **answering)
+        listing.select(actions.picked, containing, **answering)
+        listing.delete(actions.delete, [current, containing], **answering)
+        listing.undo(actions.restore, containing, **answering)
+        current.change(actions.named, current, name, **at_once)
+        name.submit(actions.rename, [current, name, containing], listing, **at_once)
+        containing.change(actions.search, [current, containing], listing, **at_once)
+        fetch.click(actions.fetch_articles, None, [pages, fetch, leave], concurrency_limit=_AT_ONCE, **quiet)
         leave.click(job.stop, None, None, queue=False, **quiet)
         page.load(
-            lambda: (*_opened(store), _pages_html(store, job.line)), None, [masthead, conversation, pages], **quiet
+            lambda: (*_opened(store), pages_html(store, job.line), conversations_html(history.conversations(), "")),
+            None,
+            [masthead, conversation, pages, listing],
+            **quiet,
         )
+        # the list is open where there is room beside the conversation; elsewhere it leaves when one is opened
+        room = gr.Checkbox(visible=False)
+        fitting = {"inputs": room, "outputs": sidebar, "js": _HAS_ROOM, **quiet}
+        page.load(lambda wide: gr.update(open=True) if wide else gr.skip(), **fitting)
+        for event in (new.click, listing.select):
+            event(lambda wide: gr.update(open=wide), **fitting)
     return page
 
 
-def _answers(assistant: Assistant, question: str, turns: list[Answer]) -> Generator[Answer, None, None]:
-    """The answer as it grows; a failure is told in its place."""
-    answer = Answer(question)
-    try:
-        with closing(assistant.stream(question, turns)) as answers:
-            for answer in answers:  # noqa: B007  the last one is kept for the case of a failure
-                yield answer
-    except NotesError as error:
-        yield answer.ended(str(error))
-
-
-def _drawn(turns: list[Answer]) -> tuple[list[dict[str, str]], str, list[Answer]]:
-    """The conversation and its sources as they are shown, and the turns themselves."""
-    messages = []
-    for turn, answer in enumerate(turns):
-        messages.append({"role": "user", "content": question_html(answer.question)})
-        messages.append({"role": "assistant", "content": answer_html(answer, turn)})
-    return messages, sources_html(turns), turns
-
-
-def _picked(event: gr.SelectData) -> str:
+def _example(event: gr.SelectData) -> str:
     return event.value["text"]
 
 
@@ -165,11 +151,6 @@ def _opened(store: Store) -> tuple[str, Any]:
     held = f"{chunks} passages from {documents} documents" if chunks else "nothing is indexed yet"
     masthead = f"<h1>{TITLE}</h1><p>{held} · everything stays on this computer</p>"
     return masthead, gr.update(examples=[{"text": text} for text in examples(store)])
-
-
-def _pages_html(store: Store, line: str) -> str:
-    told = f'<p role="status">{escape(line)}</p>' if line else ""
-    return f"<p>{escape(linked_pages(store))} Fetching them goes online, to the addresses in your notes.</p>{told}"
 
 
 def examples(store: Store) -> list[str]:
@@ -183,11 +164,11 @@ def examples(store: Store) -> list[str]:
     return questions[::step][:_EXAMPLES]
 
 
-def mount_page(server: Any, assistant: Assistant, store: Store, job: IngestJob) -> Any:
+def mount_page(server: Any, assistant: Assistant, store: Store, job: IngestJob, history: History) -> Any:
     """The server with the page at `/`."""
     return gr.mount_gradio_app(
         server,
-        create(assistant, store, job),
+        create(assistant, store, job, history),
         path="/",
         theme=gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONT, font_mono=_MONO),
         css_paths=[CSS],

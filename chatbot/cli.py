@@ -426,8 +426,10 @@ def serve(host: str, port: int, engine: str | None) -> None:
     os.environ["GRADIO_TEMP_DIR"] = str(settings().home / "gradio")
     from chatbot import server
     from chatbot.library import IngestJob
+    from knowledge.history import History
 
-    server.serve(_assistant(engine), open_store(), IngestJob(settings()), host, port, say=click.echo)
+    job, history = IngestJob(settings()), History(settings().home)
+    server.serve(_assistant(engine), open_store(), job, history, host, port, say=click.echo)
 
 
 @cli.command()

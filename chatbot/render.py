@@ -6,8 +6,10 @@ only web addresses become links. Code and emphasis in answers are rendered by ma
 
 import os
 from collections.abc import Iterable, Sequence
+from datetime import date, datetime
 from functools import cache
 from html import escape
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 from chatbot.answer import Answer, Citation, Part
 from chatbot.why import COLUMNS, FIGURE_COLUMNS, LEGEND, figure_row, row, summary
 from knowledge.documents import Hit
+from knowledge.history import Conversation
 
 if TYPE_CHECKING:
     from markdown_it import MarkdownIt
@@ -61,6 +64,35 @@ def sources_html(turns: Sequence[Answer]) -> str:
         if answer.citations:
             is_open = ""
     return "<h2>Sources</h2>" + ("".join(sections) or _NOTHING_YET)
+
+
+def conversations_html(conversations: Sequence[Conversation], current: str, with_undo: bool = False) -> str:
+    """The list of conversations by day, the one that is open marked; `with_undo` offers to bring back one that was
+    deleted."""
+    undo = '<p class="undo" role="status">Deleted. <button data-do="undo">Undo</button></p>' if with_undo else ""
+    days = groupby(conversations, key=lambda each: datetime.fromisoformat(each.changed_at).astimezone().date())
+    listed = "".join(
+        f"<h3>{_day(day)}</h3><ul>{''.join(_conversation_html(each, current) for each in group)}</ul>"
+        for day, group in days
+    )
+    return undo + (listed or '<p class="empty">What you ask is kept here, on this computer.</p>')
+
+
+def _conversation_html(conversation: Conversation, current: str) -> str:
+    title, address = escape(conversation.title), f"api/conversations/{conversation.id}"
+    is_open = conversation.id == current
+    more = (
+        f'<span class="more"><a href="{address}.md" download>Markdown</a> <a href="{address}" download>JSON</a> '
+        f'<button data-do="delete" data-id="{conversation.id}" aria-label="Delete {title}">Delete</button></span>'
+    )
+    mark = ' aria-current="true"' if is_open else ""
+    open_it = f'<button data-do="select" data-id="{conversation.id}" dir="auto"{mark}>{title}</button>'
+    return f"<li>{open_it}{more if is_open else ''}</li>"
+
+
+def _day(day: date) -> str:
+    days = (date.today() - day).days
+    return {0: "Today", 1: "Yesterday"}.get(days) or f"{day.day} {day:%B %Y}"
 
 
 def _part_html(part: Part, turn: int) -> str:

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
     from chatbot.answer import Assistant
     from chatbot.library import IngestJob
+    from knowledge.history import History
     from knowledge.store import Store
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
-    assistant: "Assistant", store: "Store", job: "IngestJob", host: str, port: int, say: Callable[[str], None]
+    assistant: "Assistant",
+    store: "Store",
+    job: "IngestJob",
+    history: "History",
+    host: str,
+    port: int,
+    say: Callable[[str], None],
 ) -> None:
     """Serve until Ctrl-C. Raises NotesError for an address of another machine or a port that is taken."""
     import uvicorn
@@ -28,7 +35,7 @@ def serve(
     from chatbot.app import TITLE
 
     listener = _listen(host, port)
-    app = application(assistant, store, job)
+    app = application(assistant, store, job, history)
     threading.Thread(target=assistant.warm_up, daemon=True, name="warm-up").start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     shown = f"[{host}]" if ":" in host else host
@@ -37,7 +44,7 @@ def serve(
         server.run(sockets=[listener])
 
 
-def application(assistant: "Assistant", store: "Store", job: "IngestJob") -> Any:
+def application(assistant: "Assistant", store: "Store", job: "IngestJob", history: "History") -> Any:
     """The page at `/`, the APIs below `/api` and `/v1`, their description at `/api/docs`, which loads nothing from
     elsewhere, and the MCP server at `/mcp`."""
     from fastapi import FastAPI
@@ -66,10 +73,10 @@ def application(assistant: "Assistant", store: "Store", job: "IngestJob") -> Any
     )
     server.add_middleware(api.Measured)
     server.add_middleware(OwnNamesOnly)
-    server.include_router(api.router(conversations, store, job))
+    server.include_router(api.router(conversations, store, job, history))
     server.include_router(openai_api.router(conversations, store))
     server.mount("/mcp", tools_app)
-    return app.mount_page(server, assistant, store, job)
+    return app.mount_page(server, assistant, store, job, history)
 
 
 class OwnNamesOnly:

@@ -51,8 +51,8 @@ def finetune() -> None:
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: finetune/ in the home folder]")
 @home_option
 def data(questions: tuple[Path, ...], squad: tuple[Path, ...], drafts: int, out: Path | None) -> None:
-    """Make training and validation examples of questions whose answers are known: drafted from your notes, your own,
-    and of public sets."""
+    """Make training and validation examples of questions whose answers are known: drafted from your notes, called good
+    in the chat, your own, and of public sets."""
     from finetune.examples import card, split, write_examples
 
     if not (questions or squad or drafts):
@@ -68,10 +68,13 @@ def data(questions: tuple[Path, ...], squad: tuple[Path, ...], drafts: int, out:
 
 
 def _drafted(number: int) -> "list[Example]":
-    from finetune.questions import drafted
+    from finetune.questions import drafted, rated
+    from knowledge.history import History
 
-    store = open_store()
-    return _with_progress("your notes", list(drafted(store, number, _SEED)), store)
+    store, history = open_store(), History(settings().home)
+    asked = [*rated(store, history), *drafted(store, number, _SEED)]
+    history.close()
+    return _with_progress("your notes", asked, store)
 
 
 def _own(path: Path) -> "list[Example]":

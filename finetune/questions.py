@@ -10,6 +10,7 @@ from finetune.draft import draft
 from finetune.paraphrase import paraphrased
 from knowledge.documents import Chunk, Document
 from knowledge.errors import NotesError
+from knowledge.history import History
 from knowledge.store import Store
 from knowledge.text import sentence_spans
 
@@ -87,6 +88,18 @@ def drafted(store: Store, number: int, seed: int) -> Iterator[Asked]:
     for entry in draft(store, number):
         for question in paraphrased(str(entry["q"]), seed):
             yield from known.asked({**entry, "q": question})
+
+
+def rated(store: Store, history: History) -> Iterator[Asked]:
+    """The questions of the chat whose answers the person called good, with what was answered."""
+    known = _Known(store)
+    for turn in history.rated(1):
+        answer = json.loads(turn.answer)
+        if answer["citations"]:
+            chunk = answer["citations"][0]["chunk"]
+            said = [part["text"] for part in answer["parts"] if part["kind"] == "say"][:1]
+            entry = {"q": answer["why"]["asked"], "section": chunk["heading_path"][-1], "page": chunk["source"]}
+            yield from known.asked({**entry, "answers": [each for each in said if each in chunk["text"]]})
 
 
 class _Known:

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from ingest.pipeline import ingest
+from knowledge.history import History
 from knowledge.models import BASE_LANGUAGE_MODEL
 from knowledge.store import Store
 from tests.conftest import NOTES, make_settings
@@ -212,6 +213,82 @@ def test_a_note_added_or_removed_by_another_process_is_seen_by_the_next_question
     assert run("ingest", note.parent, home=server.settings.home).returncode == 0
     ask(page, question)
     assert "Fourteen" not in finished(page, 3)
+
+
+def listed(page):
+    return page.locator("#listing button[data-do=select]").all_inner_texts()
+
+
+def open_list(page):
+    page.wait_for_timeout(500)  # it slides
+    if page.locator("#new").bounding_box()["x"] < 0:
+        page.locator("button.toggle-button").click()
+    page.wait_for_function("document.querySelector('#new').getBoundingClientRect().x > 0")
+
+
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_conversations_are_kept_searched_renamed_and_deleted_with_a_way_back(open_page, server, tmp_path, viewport):
+    settings = make_settings(tmp_path / "kept", server.settings.models)
+    store = Store(settings)
+    ingest(store, settings, [NOTES])
+    store.close()
+    own = Server(settings, "--engine", "extract")
+    page = open_page(viewport, url=own.url)
+    ask(page, "Which package finds drift in a deployed model?")
+    finished(page, 1)
+    open_list(page)
+    page.locator("#new").click()
+    page.wait_for_function("!document.querySelector('#conversation .answer')")
+    ask(page, "How does the Runge phenomenon come about?")
+    finished(page, 1)
+    own.stop()
+
+    own = Server(settings, "--engine", "extract")
+    try:
+        page = open_page(viewport, url=own.url)  # another browser, after a restart
+        open_list(page)
+        page.locator("#listing button").nth(1).wait_for()
+        assert [title.split()[0] for title in listed(page)] == ["How", "Which"]
+        page.locator("#find textarea, #find input").fill("nannyml")
+        page.wait_for_function("document.querySelectorAll('#listing button[data-do=select]').length === 1")
+        page.locator("#listing button[data-do=select]").click()
+        assert "NannyML" in finished(page, 1)
+        assert "NannyML" in page.locator("#sources mark").all_inner_texts().__str__()
+        open_list(page)
+        assert "NannyML" in page.evaluate("fetch(document.querySelector('#listing .more a').href).then(r => r.text())")
+        page.locator("#name textarea, #name input").fill("Drift")
+        page.locator("#name textarea, #name input").press("Enter")
+        page.get_by_role("button", name="Drift", exact=True).wait_for()
+        page.locator("#listing button[data-do=delete]").click()
+        page.wait_for_function("!document.querySelector('#conversation .answer')")
+        assert "Drift" not in listed(page)
+        page.locator("#listing button[data-do=undo]").click()
+        finished(page, 1)
+        assert "Drift" in listed(page)
+        assert page.errors == []
+        assert page.outside == []
+    finally:
+        own.stop()
+
+
+def test_a_question_is_edited_answered_again_and_rated(open_page, server):
+    page = open_page()
+    ask(page, "Which package finds drift in a deployed model?")
+    finished(page, 1)
+    page.get_by_label("Undo").last.click()
+    page.wait_for_function("!document.querySelector('#conversation .answer')")
+    assert page.locator("#question textarea").input_value() == "Which package finds drift in a deployed model?"
+    ask(page, "How does the Runge phenomenon come about?")
+    before = finished(page, 1)
+    page.get_by_label("Retry").last.click()
+    page.wait_for_function("before => document.querySelector('#conversation .answer').innerText !== before", arg=before)
+    assert "[1]" in finished(page, 1)
+    page.get_by_label("Dislike").last.click()
+    page.locator("#reason textarea, #reason input").fill("I meant the other one")
+    page.locator("#reason textarea, #reason input").press("Enter")
+    page.wait_for_function("!document.querySelector('#reason')")
+    [turn] = History(server.settings.home).rated(-1)
+    assert (turn.question, turn.reason) == ("How does the Runge phenomenon come about?", "I meant the other one")
 
 
 def test_hostile_notes_load_and_run_nothing(open_page, tmp_path, models):

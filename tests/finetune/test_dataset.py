@@ -1,10 +1,13 @@
 import json
 
 import pytest
+from pydantic import TypeAdapter
 
+from chatbot.answer import Answer, Assistant
 from finetune.dataset import examples
-from finetune.questions import drafted, index, read_own, read_squad
+from finetune.questions import drafted, index, rated, read_own, read_squad
 from knowledge.errors import NotesError
+from knowledge.history import History
 from tests.conftest import HOUSE
 
 
@@ -73,6 +76,20 @@ def test_notes_give_questions_by_themselves_asked_in_several_ways(add, store):
         for number in each.cited:
             shown = each.passages[number - 1]
             assert each.answer == "See" or any(each.answer in line for line in shown.lines)
+
+
+def test_what_was_called_good_in_the_chat_is_learnt(add, store, settings):
+    add(HOUSE)
+    answer = Assistant(store, settings, "extract").answer("who looks after the boiler?")
+    history = History(settings.home)
+    kept = TypeAdapter(Answer).dump_json(answer).decode()
+    good = history.put("", 0, answer.question, kept)
+    history.put(good, 1, "and not this one?", kept)
+    history.rate(good, 0, 1)
+    [asked] = rated(store, history)
+    history.close()
+    assert asked.question == "who looks after the boiler?"
+    assert {each.answer for each in examples(store, [asked], 1) if each.cited} == {answer.short_answer.rstrip(".")}
 
 
 def test_a_section_is_looked_for_on_the_page_that_is_named(add, store, tmp_path):
