@@ -43,7 +43,8 @@ class Figure:
 
 @dataclass(frozen=True)
 class Decision:
-    """`probability` that the notes answer, as it follows from the figures; they do where it reaches the threshold."""
+    """`probability` that the notes answer: the logistic function of the figures times their weights, added up. They do
+    where it reaches the threshold."""
 
     probability: float
     threshold: float
@@ -65,7 +66,8 @@ class Decider:
 
     def decide(self, features: Sequence[float]) -> Decision:
         figures = tuple(Figure(*each) for each in zip(FEATURES, features, self._weights, strict=True))
-        logit = self._bias + sum(figure.weight * figure.value for figure in figures)
+        figures += (Figure("constant", 1.0, self._bias),)
+        logit = sum(figure.weight * figure.value for figure in figures)
         return Decision(1 / (1 + math.exp(-logit)), self._threshold, figures)
 
 

@@ -31,7 +31,7 @@ _WARM_UP = 0.03
 #: The last part of a run, in which the learning rate falls to nothing.
 _COOL_DOWN = 0.3
 #: How often the loss on the validation examples is taken, as a share of the run, and how many times in a row it may
-#: have got worse before the run ends.
+#: have got no better before the last part of the run begins early.
 _CHECKS = 12
 _PATIENCE = 5
 _CHECKPOINT_SECONDS = 120
@@ -55,9 +55,10 @@ class Plan:
 
 @dataclass
 class Progress:
-    """Where a run stands; `training` and `validation` are (step, loss)."""
+    """Where a run stands; `training` and `validation` are (step, loss), `end` is the step that it ends at."""
 
     step: int = 0
+    end: int = 0
     seconds: float = 0.0
     tokens: int = 0
     best: float = math.inf
@@ -76,7 +77,7 @@ class Run:
         import torch
 
         self.base, self.plan, self.out = base, plan, out
-        self.progress = Progress()
+        self.progress = Progress(end=plan.steps)
         torch.manual_seed(plan.seed)
         self.model = _with_adapter(base, plan.rank, start_from)
         self._weights = {name: weight for name, weight in self.model.named_parameters() if weight.requires_grad}
@@ -89,25 +90,24 @@ class Run:
     def train(
         self, training: Sequence[Encoded], validation: Sequence[Encoded], tell: Callable[[Progress, float], None]
     ) -> None:
-        """Train to the end of the plan, or until the validation loss gets worse; `tell` hears of every step with its
-        loss. Whatever ends it, a checkpoint is kept."""
-        order = islice(batches(training, self.plan.batch, self.plan.seed), self.progress.step, self.plan.steps)
+        """Train to the end of the plan, or of a shorter one where the validation loss gets no better; `tell` hears of
+        every step with its loss. Whatever ends it, a checkpoint is kept."""
+        order = islice(batches(training, self.plan.batch, self.plan.seed), self.progress.step, None)
         check_every = max(1, self.plan.steps // _CHECKS)
         saved = started = time.monotonic()
         before = self.progress.seconds
         try:
-            for batch in order:
+            while self.progress.step < self.progress.end:
+                batch = next(order)
                 loss = self._step(batch)
                 self.progress.step += 1
                 self.progress.seconds = before + time.monotonic() - started
                 self.progress.tokens += sum(map(len, batch))
                 self.progress.training.append((self.progress.step, loss))
-                last = self.progress.step == self.plan.steps
+                last = self.progress.step == self.progress.end
                 if validation and (last or self.progress.step % check_every == 0):
                     self._check(validation)
                 tell(self.progress, loss)
-                if self.progress.worse >= _PATIENCE:
-                    break
                 if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     self._save_checkpoint()
                     saved = time.monotonic()
@@ -128,7 +128,8 @@ class Run:
             master.grad = self._weights[name].grad.float()  # type: ignore[union-attr]
             self._weights[name].grad = None
         torch.nn.utils.clip_grad_norm_(list(self._masters.values()), 1.0)
-        self._optimiser.param_groups[0]["lr"] = self.plan.learning_rate * _rate(self.progress.step, self.plan.steps)
+        rate = _rate(self.progress.step, self.plan.steps, self.progress.end)
+        self._optimiser.param_groups[0]["lr"] = self.plan.learning_rate * rate
         self._optimiser.step()
         self._copy_masters()
         return total
@@ -159,6 +160,9 @@ class Run:
             self._save_adapter()
         else:
             self.progress.worse += 1
+            if self.progress.worse == _PATIENCE:
+                cool_down = math.ceil(_COOL_DOWN * self.plan.steps)
+                self.progress.end = min(self.progress.end, self.progress.step + cool_down)
 
     def _copy_masters(self) -> None:
         for name, master in self._masters.items():
@@ -248,11 +252,12 @@ def _with_adapter(base: Base, rank: int, start_from: Path | None) -> "PeftModel"
     return model
 
 
-def _rate(step: int, steps: int) -> float:
-    """The learning rate's factor: rising, level, and falling to nothing (Hu et al. 2024,
-    https://arxiv.org/abs/2404.06395)."""
+def _rate(step: int, steps: int, end: int) -> float:
+    """The learning rate's factor: rising, level, and falling to nothing at `end` (Hu et al. 2024,
+    https://arxiv.org/abs/2404.06395). Much of what is learnt shows only as it falls, so that a run that gets no better
+    is not broken off: it begins to fall."""
     rising = (step + 1) / max(1.0, _WARM_UP * steps)
-    falling = (steps - step) / max(1.0, _COOL_DOWN * steps)
+    falling = (end - step) / max(1.0, _COOL_DOWN * steps)
     return min(1.0, rising, falling)
 
 

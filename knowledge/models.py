@@ -28,7 +28,7 @@ CARD_SUFFIX = ".json"
 BASE_LANGUAGE_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _BASE_SHA256 = "7c55844b1751626a522a8a1d40c99dd0b577c0faa08af2debdf9e83dbdeb9078"
 #: That with the adapter that comes with the program.
-LANGUAGE_MODEL_SHA256 = "649bc8e3bdd4e217a1dd100b62856312f80e421d59e28f5b43b0b209edba577d"
+LANGUAGE_MODEL_SHA256 = "6375ed71ba58e8c5633865c9a346a269cdf44dd11498fc3d70caa5492b0007f0"
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
 import json
+import math
+
+import pytest
 
 from chatbot.decide import FEATURES, WEIGHTS, Decider
 
@@ -11,6 +14,12 @@ def test_a_better_match_never_turns_an_answer_into_a_refusal():
             better = list(weak)
             better[index] += 0.3 * sign
             assert decider.decide(better).probability >= decider.decide(weak).probability
+
+
+def test_the_probability_follows_from_the_figures_that_are_shown():
+    decision = Decider().decide([0.4, 0.3, 0.5, 1.5])
+    total = sum(figure.value * figure.weight for figure in decision.figures)
+    assert decision.probability == pytest.approx(1 / (1 + math.exp(-total)))
 
 
 def test_the_weights_state_what_to_expect_of_them():
