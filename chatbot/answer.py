@@ -316,7 +316,8 @@ class Assistant:
         if engine and reading:
             pointed, problem = yield from self._say(engine, reading, draft, clock)
         clock.mark("first_token")
-        for section in sorted(near, key=lambda hit: hit.chunk != pointed):
+        # where the model answers from what was found first, the others are not needed
+        for section in near[:1] if near[0].chunk == pointed else sorted(near, key=lambda hit: hit.chunk != pointed):
             self._quote(section, evidence, draft)
             yield draft.answer
         if problem:
