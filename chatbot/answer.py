@@ -353,7 +353,7 @@ class Assistant:
                     said, numbers = read_reply(sentence)
                     cited = [reading[number - 1] for number in numbers if number <= len(reading) and number]
                     if said.startswith(NOT_IN_NOTES.rstrip(".")):
-                        break  # it says so far too often to be believed; what is found is quoted instead
+                        break  # not believed: it is said of too much that the notes answer; that is quoted instead
                     if cited and said.rstrip(".") == SEE:
                         pointed = pointed or cited[0].section
                     elif said and (unit := draft.say_if_supported(plain(said), _units(reading, cited))):

@@ -125,11 +125,12 @@ def test_the_default_model_says_in_gpt4all_what_transformers_says(models, tmp_pa
     default = models / "SmolLM2-135M-Instruct.Q4_1.gguf"
     adapter = make_adapter(tmp_path / "adapter", hidden=576, inner=1536, keys=192, layers=30, scale=0.05)
     target = tmp_path / "models" / "tuned.gguf"
-    export(default, adapter, target, "f16", {"data": {"examples": 9}})
+    (adapter / "evaluation.json").write_text(json.dumps({"verdict": "better"}))
+    export(default, adapter, target, "f16")
     [(ours, theirs)] = agreement(default, adapter, target, [SHORT], max_tokens=8)
     assert theirs == ours != ""
     card = json.loads((tmp_path / "models" / "tuned.gguf.json").read_text())
-    assert card["data"] == {"examples": 9}
+    assert card["measured"] == {"verdict": "better"}
     assert card["base"] == {"name": default.name, "sha256": digest(default), "licence": "apache-2.0"}
     assert card["adapter"] == {"sha256": digest(adapter / "adapter_model.safetensors")}
     assert (card["eos"], card["sha256"]) == ("<|im_end|>", digest(target))
