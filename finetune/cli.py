@@ -133,7 +133,7 @@ def train(folders: tuple[Path, ...], base: Path | None, budget: str, out: Path |
     from finetune.base import load_base
     from finetune.batches import encode
     from finetune.examples import balanced
-    from finetune.train import Plan, Run, read_plan
+    from finetune.train import Plan, Run
     from finetune.tune import read_found
     from knowledge.models import BASE_LANGUAGE_MODEL
 
@@ -141,7 +141,7 @@ def train(folders: tuple[Path, ...], base: Path | None, budget: str, out: Path |
     folders = folders or (settings().home / "finetune",)
     target = out or settings().adapters / "mine"
     start_from = start_from or _shipped(base)
-    plan = read_plan(target) or _told(Plan(steps=0, **read_found(folders[0])), folders[0])
+    plan = _told(Plan(steps=0, **read_found(folders[0])), folders[0])
     training, validation = (balanced(part, plan.unanswered, plan.seed) for part in _read(folders))
     loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
     shown = encode(loaded, training, _MOST_TOKENS)
@@ -193,12 +193,13 @@ def _some(examples: "list[Example]", most: int) -> "list[Example]":
 
 
 def _with_steps(plan: "Plan", base: "Base", training: "list[Encoded]", target: Path, seconds: float) -> "Plan":
-    """The plan of a run that was begun, or one with as many steps as the time allows."""
-    from finetune.train import measure
+    """The plan with the steps of the same run where it was begun, else with as many as the time allows."""
+    from finetune.train import measure, read_plan
 
-    if plan.steps:
-        click.echo(f"{target}: going on with a run of {plan.steps} steps")
-        return plan
+    begun = read_plan(target)
+    if begun and begun == replace(plan, steps=begun.steps):
+        click.echo(f"{target}: going on with a run of {begun.steps} steps")
+        return begun
     step = measure(base, training)
     steps = max(1, round(seconds / step))
     click.echo(f"{steps} steps of {plan.batch} of {len(training)} examples, since one takes {step:.1f} s here")

@@ -23,13 +23,15 @@ class Tracker:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = MlflowClient(f"sqlite:///{store}")
         note = out / "mlflow-run"
-        if not note.is_file() or note.read_text(encoding="utf-8") not in self._runs():
+        known, _, fingerprint = note.read_text(encoding="utf-8").partition(" ") if note.is_file() else ("", "", "")
+        if fingerprint != plan.fingerprint or known not in self._runs():
             run = self._client.create_run(self._experiment(), run_name=out.name)
             for name, value in asdict(plan).items():
                 self._client.log_param(run.info.run_id, name, value)
             out.mkdir(parents=True, exist_ok=True)
-            note.write_text(run.info.run_id, encoding="utf-8")
-        self._run = note.read_text(encoding="utf-8")
+            known = run.info.run_id
+            note.write_text(f"{known} {plan.fingerprint}", encoding="utf-8")
+        self._run = known
         self._logged = {name: self._last_step(name) for name in ("training_loss", "validation_loss")}
 
     def _experiment(self) -> str:

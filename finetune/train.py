@@ -70,7 +70,7 @@ class Progress:
 class Run:
     """A LoRA run in the folder `out`: `checkpoint/`, which holds the plan too, and `adapter/`, the best, saved by PEFT.
 
-    Raises NotesError where the folder holds a run of another plan.
+    Raises NotesError where the folder holds an unfinished run of another plan.
     """
 
     def __init__(self, base: Base, plan: Plan, out: Path, start_from: Path | None = None) -> None:
@@ -193,10 +193,13 @@ class Run:
         folder = self.out / "checkpoint"
         if not folder.is_dir():
             return
-        planned = read_plan(self.out)
-        if planned != self.plan:
+        found = read_progress(self.out) or self.progress
+        if read_plan(self.out) != self.plan:
+            if found.step >= found.end:
+                return  # that one is done: its checkpoint gives way to the first of this one, its adapter to a better
             raise NotesError(
-                f"{self.out}: holds a run on other examples or of another plan: name another folder or remove it"
+                f"{self.out}: holds an unfinished run on other examples or of another plan: name another folder or "
+                "remove it"
             )
         held = load_file(folder / "state.safetensors")
         for name, master in self._masters.items():
@@ -205,7 +208,7 @@ class Run:
                 keys = ("exp_avg", "exp_avg_sq", "step")
                 self._optimiser.state[master] = {key: held[f"{key}.{name}"] for key in keys}
         self._copy_masters()
-        self.progress = read_progress(self.out) or self.progress
+        self.progress = found
 
 
 def read_plan(out: Path) -> Plan | None:

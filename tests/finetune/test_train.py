@@ -74,10 +74,23 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(base, tmp_path):
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_a_folder_with_a_run_of_another_plan_is_refused(base, tmp_path):
-    Run(base, PLAN, tmp_path / "run").train(always(5, 20, 1), [], quiet)
+def test_an_unfinished_run_of_another_plan_is_refused(base, tmp_path):
+    def stop(progress, loss):
+        raise KeyboardInterrupt
+
+    run = Run(base, PLAN, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run.train(always(5, 20, 1), [], stop)
+    run.model.unload()
     with pytest.raises(NotesError, match="another plan"):
         Run(base, dataclasses.replace(PLAN, rank=8), tmp_path / "run")
+
+
+def test_a_finished_run_gives_way_to_one_of_another_plan(base, tmp_path):
+    run = Run(base, PLAN, tmp_path / "run")
+    run.train(always(5, 20, 1), [], quiet)
+    run.model.unload()
+    assert Run(base, dataclasses.replace(PLAN, rank=8), tmp_path / "run").progress.step == 0
 
 
 def test_a_run_ends_early_where_it_only_gets_worse(base, tmp_path):
