@@ -424,12 +424,14 @@ def serve(host: str, port: int, engine: str | None) -> None:
     """Open the chat page for a browser on this machine."""
     # Gradio makes its folder for temporary files as soon as it is imported
     os.environ["GRADIO_TEMP_DIR"] = str(settings().home / "gradio")
-    from chatbot import server
-    from chatbot.library import IngestJob
+    from chatbot.ingest_job import IngestJob
+    from chatbot.server import serve
+    from chatbot.service import Service
     from knowledge.history import History
 
     job, history = IngestJob(settings()), History(settings().home)
-    server.serve(_assistant(engine), open_store(), job, history, host, port, say=click.echo)
+    service = Service(settings(), open_store(), _assistant(engine), job, history)
+    serve.serve(service, host, port, say=click.echo)
 
 
 @cli.command()
@@ -437,7 +439,7 @@ def serve(host: str, port: int, engine: str | None) -> None:
 @home_option
 def mcp(engine: str | None) -> None:
     """Give programs that speak the Model Context Protocol your notes, over standard input and output."""
-    from chatbot.mcp import server
+    from chatbot.server.mcp import server
 
     server(_assistant(engine), open_store()).run("stdio")
 

@@ -1,6 +1,6 @@
 import time
 
-from chatbot.library import IngestJob
+from chatbot.ingest_job import IngestJob
 
 
 def line_at_the_end(settings):

@@ -13,16 +13,15 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from chatbot.answer import Answer
-from chatbot.conversation import Conversations
 from chatbot.records import hit_record
+from chatbot.server.conversation import Conversations
 from knowledge.errors import NotesError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-    from chatbot.library import IngestJob
+    from chatbot.service import Service
     from knowledge.history import History, Turn
-    from knowledge.store import Store
 
 VERSION = version("askmynotes")
 #: What a client that went away is answered; it sees nothing of it.
@@ -73,8 +72,9 @@ _REFUSED: dict[int | str, dict[str, Any]] = {
 }
 
 
-def router(conversations: Conversations, store: "Store", job: "IngestJob", history: "History") -> APIRouter:
+def router(conversations: Conversations, service: "Service") -> APIRouter:
     """The routes of `/api`, `/healthz` and `/metrics`."""
+    store, job = service.store, service.job
     routes = APIRouter()
 
     @routes.get("/healthz", tags=["state"])
@@ -128,7 +128,7 @@ def router(conversations: Conversations, store: "Store", job: "IngestJob", histo
         job.stop()
         return IngestState(running=job.running, line=job.line)
 
-    _add_history(routes, history)
+    _add_history(routes, service.history)
     return routes
 
 

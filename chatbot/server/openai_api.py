@@ -18,8 +18,8 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from chatbot.api import ANSWERS, complete, following
-from chatbot.conversation import Conversations
+from chatbot.server.api import ANSWERS, complete, following
+from chatbot.server.conversation import Conversations
 from knowledge.errors import NotesError
 
 if TYPE_CHECKING:

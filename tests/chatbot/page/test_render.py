@@ -4,7 +4,7 @@ import pytest
 
 from chatbot.answer import Answer, Assistant, Citation, Part
 from chatbot.decide import Decision, Figure
-from chatbot.render import answer_html, question_html, sources_html
+from chatbot.page.render import answer_html, question_html, sources_html
 from chatbot.why import Removed, Why
 from knowledge.documents import Chunk, Hit, Link
 

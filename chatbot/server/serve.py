@@ -12,19 +12,13 @@ from knowledge.errors import NotesError
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-    from chatbot.answer import Assistant
-    from chatbot.library import IngestJob
-    from knowledge.history import History
-    from knowledge.store import Store
+    from chatbot.service import Service
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(
-    assistant: "Assistant",
-    store: "Store",
-    job: "IngestJob",
-    history: "History",
+    service: "Service",
     host: str,
     port: int,
     say: Callable[[str], None],
@@ -32,11 +26,11 @@ def serve(
     """Serve until Ctrl-C. Raises NotesError for an address of another machine or a port that is taken."""
     import uvicorn
 
-    from chatbot.app import TITLE
+    from chatbot.page.texts import TITLE
 
     listener = _listen(host, port)
-    app = application(assistant, store, job, history)
-    threading.Thread(target=assistant.warm_up, daemon=True, name="warm-up").start()
+    app = application(service)
+    threading.Thread(target=service.assistant.warm_up, daemon=True, name="warm-up").start()
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
     shown = f"[{host}]" if ":" in host else host
     say(f"{TITLE}: http://{shown}:{port}  (Ctrl-C stops it)")
@@ -44,17 +38,19 @@ def serve(
         server.run(sockets=[listener])
 
 
-def application(assistant: "Assistant", store: "Store", job: "IngestJob", history: "History") -> Any:
+def application(service: "Service") -> Any:
     """The page at `/`, the APIs below `/api` and `/v1`, their description at `/api/docs`, which loads nothing from
     elsewhere, and the MCP server at `/mcp`."""
     from fastapi import FastAPI
     from fastapi_offline import FastAPIOffline
 
-    from chatbot import api, app, mcp, openai_api
-    from chatbot.conversation import Conversations
+    from chatbot.page.layout import mount_page
+    from chatbot.page.texts import TITLE
+    from chatbot.server import api, mcp, openai_api
+    from chatbot.server.conversation import Conversations
 
-    conversations = Conversations(assistant)
-    tools = mcp.server(assistant, store)
+    conversations = Conversations(service.assistant)
+    tools = mcp.server(service.assistant, service.store)
     tools_app = tools.streamable_http_app(streamable_http_path="/", stateless_http=True, json_response=True)
 
     @asynccontextmanager
@@ -64,7 +60,7 @@ def application(assistant: "Assistant", store: "Store", job: "IngestJob", histor
 
     server = FastAPIOffline(
         title="askmynotes",
-        summary=app.TITLE,
+        summary=TITLE,
         version=api.VERSION,
         lifespan=running,
         docs_url="/api/docs",
@@ -73,10 +69,10 @@ def application(assistant: "Assistant", store: "Store", job: "IngestJob", histor
     )
     server.add_middleware(api.Measured)
     server.add_middleware(OwnNamesOnly)
-    server.include_router(api.router(conversations, store, job, history))
-    server.include_router(openai_api.router(conversations, store))
+    server.include_router(api.router(conversations, service))
+    server.include_router(openai_api.router(conversations, service.store))
     server.mount("/mcp", tools_app)
-    return app.mount_page(server, assistant, store, job, history)
+    return mount_page(server, service)
 
 
 class OwnNamesOnly:

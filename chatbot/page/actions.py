@@ -9,11 +9,11 @@ from typing import Any
 import gradio as gr
 from pydantic import TypeAdapter
 
-from chatbot.answer import Answer, Assistant
-from chatbot.library import IngestJob, linked_pages
-from chatbot.render import answer_html, conversations_html, question_html, sources_html
+from chatbot.answer import Answer
+from chatbot.ingest_job import linked_pages
+from chatbot.page.render import answer_html, conversations_html, question_html, sources_html
+from chatbot.service import Service
 from knowledge.errors import NotesError
-from knowledge.history import History
 from knowledge.store import Store
 
 _READY = gr.update(submit_btn=True, stop_btn=False)
@@ -24,11 +24,11 @@ _STOP = "stop"
 class Actions:
     """The handlers of the page's events. Each takes and returns what the components that are wired to it hold."""
 
-    def __init__(self, assistant: Assistant, store: Store, job: IngestJob, history: History) -> None:
-        self._assistant = assistant
-        self._store = store
-        self._job = job
-        self._history = history
+    def __init__(self, service: Service) -> None:
+        self._assistant = service.assistant
+        self._store = service.store
+        self._job = service.job
+        self._history = service.history
         # What a session asks of its answer under way: _STOP, or the conversation that is opened instead. The answer
         # itself takes it up, within a tenth of a second: cancelling from outside would race with what it sends last.
         self._wishes: dict[str | None, str] = {}

@@ -1,0 +1,3 @@
+"""What the page says, in one place."""
+
+TITLE = "Ask my notes"
