@@ -8,7 +8,7 @@ import json
 import math
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, fields, replace
 from pathlib import Path
@@ -326,6 +326,11 @@ class Catalogue:
             vector_id: [chunk_id for (chunk_id,) in self._rows(query, (vector_id, limit))] for vector_id in vector_ids
         }
 
+    def vectors_of_chunks(self, chunk_ids: Collection[int]) -> dict[int, str]:
+        """The vector that each chunk stands for, by row id."""
+        query = f"SELECT id, vector_id FROM chunks WHERE id IN ({_places(chunk_ids)})"
+        return dict(self._rows(query, chunk_ids))
+
     def chunk_ids_of_section(self, section: Chunk, limit: int) -> list[int]:
         """Row ids of the chunks that a section was joined from (`Store.around`), at most the first `limit`."""
         query = """SELECT chunks.id FROM chunks JOIN documents ON documents.id = document_id
@@ -464,7 +469,7 @@ def edition_path(home: Path, edition: str) -> Path:
     return home / "index" / f"{edition}.sqlite"
 
 
-def _places(values: "list | tuple") -> str:
+def _places(values: Collection) -> str:
     return ", ".join("?" * len(values))
 
 

@@ -23,6 +23,7 @@ from knowledge.encoder import Encoder, encoder_name, load_encoder
 from knowledge.errors import NotesError
 from knowledge.late_interaction import signs, similarities
 from knowledge.query import parse
+from knowledge.ranking import Candidate, Within, best_first, by_meaning, by_words, fused, split
 from knowledge.reranker import Reranker, load_reranker
 from knowledge.settings import Settings
 from knowledge.vectors import Vectors
@@ -30,24 +31,14 @@ from knowledge.vectors import Vectors
 if TYPE_CHECKING:
     import numpy as np
 
-#: How many chunks each ranking hands to the fusion.
-CANDIDATES = 50
-#: How many of the best fused chunks late interaction looks at, and how much its figure weighs beside the cosine and
-#: the coverage, which weigh 1 each. Chosen on the collections in `answerable/` and the questions over the shipped
-#: notes; between 1 and 3 little changes.
+#: How many of the best fused chunks are read again.
 RESCORED = 10
-_LATE_WEIGHT = 2
-#: What is left of the score of a passage in which the reranker, where one is set, finds nothing. It is a factor, so
-#: that one that finds all alike changes nothing: neither the ranking nor how near the others come to the best.
-_LEFT_BY_RERANKER = 0.25
 #: Vectors that are copied at once.
 _PAGE = 1000
 #: How many vectors of sentences are kept at hand, 1.5 kB each.
 _REMEMBERED = 4096
 #: How many chunks before and behind a chunk are read with it, where they are of the same section.
 NEIGHBOURS = 2
-#: The chunks that filters let through (`Catalogue.within`); None for all.
-_Within = dict[str, list[int]] | None
 
 
 class Store:
@@ -90,11 +81,8 @@ class Store:
         """The `k` best chunks for `query`, best first, of those that its filters (`knowledge.query`) let through.
         Those of the sections in `keep` that they let through are scored as all are, and stay wherever they come.
 
-        Cosine and coverage are added, both of which say how good a match is and not only that it is better than the
-        next: with few or terse notes the best of a ranking is often no match at all, and fusing by rank alone then
-        loses to one ranking by itself. Late interaction reads the best of them again, word by word. The score is the
-        weighted mean of the three (tests/benchmarks/README.md has the figures), times the figure of the reranker where
-        one is set.
+        Dense and full-text ranking are fused by score (`ranking.Candidate`); late interaction reads the best again,
+        word by word, and the reranker too, where one is set.
         Raises NotesError for a filter that cannot be, or a reranker that is not there.
         """
         asked = parse(query)
@@ -102,52 +90,65 @@ class Store:
         within = self._catalogue.within(asked)
         if not self._catalogue.counts()[1] or within == {}:
             return []
-        vectors, tokens = self.encoder.encode_with_tokens([asked.text])
-        fused: dict[tuple[str, str, tuple[int, int]], Hit] = {}
-        kept = self._chunks_of_sections(keep, within)
-        sparse = self._rank_sparse(asked.text, within, beside=kept)
-        for hit in (*self._rank_dense(vectors[0], within, beside=sparse), *sparse):
-            chunk = hit.chunk
-            key = (chunk.vector_id, chunk.source, chunk.lines)
-            if key in fused:
-                hit = dataclasses.replace(fused[key], coverage=hit.coverage, sparse_rank=hit.sparse_rank)
-            fused[key] = self._scored(hit)
-        ranked = _best_first(fused.values())
-        near, far = _split(ranked, RESCORED, kept)
-        return _split(_best_first(self._rescored(asked.text, tokens[0], near) + far), k, kept)[0]
+        encoded, tokens = self.encoder.encode_with_tokens([asked.text])
+        kept = self._rows_of_sections(keep, within)
+        sparse = by_words(asked.text, within, self._catalogue, beside=kept)
+        with self._vectors_lock:
+            vectors = self._current_vectors()
+            dense = by_meaning(encoded[0], within, self._catalogue, vectors)
+            ranked = fused(dense, sparse, encoded[0], within, self._catalogue, vectors)
+        near, far = split(ranked, RESCORED, kept)
+        self._read_again(tokens[0], near)
+        if self._reranker:
+            self._rerank(self._reranker, asked.text, near, far)
+        return self._hits(split(best_first(near + far), k, kept)[0])
 
-    def _chunks_of_sections(self, sections: Sequence[Chunk], within: _Within) -> dict[int, Chunk]:
-        """The chunks that make up sections (`around`) and that filters let through, by row id."""
+    def _rows_of_sections(self, sections: Sequence[Chunk], within: Within) -> set[int]:
+        """The chunks that make up sections (`around`) and that filters let through."""
         rows = {
             row for section in sections for row in self._catalogue.chunk_ids_of_section(section, 2 * NEIGHBOURS + 1)
         }
-        allowed = None if within is None else {row for ids in within.values() for row in ids}
-        return self._catalogue.chunks(row for row in rows if allowed is None or row in allowed)
+        return rows if within is None else rows & {row for ids in within.values() for row in ids}
 
-    def _rescored(self, question: str, query: "np.ndarray", hits: Sequence[Hit]) -> list[Hit]:
-        """The hits with the figure of late interaction to the word pieces of the query, and with that of the reranker
-        where one is set."""
-        found = self._catalogue.token_signs([hit.chunk.vector_id for hit in hits])
-        figures = similarities(query, [found.get(hit.chunk.vector_id, b"") for hit in hits])
-        relevances = [0.0] * len(hits)
-        if self._reranker:
-            relevances = self._reranker.figures(question, [hit.chunk.embedded_text for hit in hits])
+    def _read_again(self, query: "np.ndarray", candidates: Sequence[Candidate]) -> None:
+        """Give candidates the figure of late interaction to the word pieces of the query."""
+        found = self._catalogue.token_signs([each.vector_id for each in candidates])
+        figures = similarities(query, [found.get(each.vector_id, b"") for each in candidates])
+        for each, figure in zip(candidates, figures, strict=True):
+            each.token_similarity = figure
+
+    def _rerank(self, reranker: Reranker, question: str, near: Sequence[Candidate], far: Sequence[Candidate]) -> None:
+        """Give the near candidates the figure of the reranker; in the far ones, not read, it finds nothing."""
+        chunks = self._catalogue.chunks(each.row for each in near)
+        there = [each for each in near if each.row in chunks]
+        for each in (*near, *far):
+            each.relevance = 0.0
+        relevances = reranker.figures(question, [chunks[each.row].embedded_text for each in there])
+        for each, relevance in zip(there, relevances, strict=True):
+            each.relevance = relevance
+
+    def _hits(self, candidates: Sequence[Candidate]) -> list[Hit]:
+        """What was found, with its text; without what another process has removed since."""
+        chunks = self._catalogue.chunks(each.row for each in candidates)
         return [
-            self._scored(dataclasses.replace(hit, token_similarity=figure, relevance=relevance))
-            for hit, figure, relevance in zip(hits, figures, relevances, strict=True)
+            Hit(
+                chunks[each.row],
+                each.score,
+                each.similarity,
+                each.coverage,
+                each.token_similarity,
+                each.dense_rank,
+                each.sparse_rank,
+                each.relevance or 0.0,
+            )
+            for each in candidates
+            if each.row in chunks
         ]
 
     @functools.cached_property
     def _reranker(self) -> Reranker | None:
         name = self._settings.reranker
         return load_reranker(name, self._settings.models) if name else None
-
-    def _scored(self, hit: Hit) -> Hit:
-        """The hit with its score; what was not read again has 0 for the figures of reading."""
-        score = (hit.similarity + hit.coverage + _LATE_WEIGHT * hit.token_similarity) / (2 + _LATE_WEIGHT)
-        if self._settings.reranker:
-            score *= _LEFT_BY_RERANKER + (1 - _LEFT_BY_RERANKER) * hit.relevance
-        return dataclasses.replace(hit, score=score)
 
     def vectors_of(self, texts: Sequence[str]) -> "np.ndarray":
         """Unit vectors of sentences, shape (len(texts), dimension). The last few thousand are remembered, since the
@@ -163,54 +164,21 @@ class Store:
         return found
 
     def rank_dense(self, query: str) -> list[Hit]:
-        """The chunks of the CANDIDATES embeddings nearest to the query's, of equal ones so many at most."""
+        """The dense ranking alone, scored by the cosine."""
         asked = parse(query)
         within = self._catalogue.within(asked)
         if not self._catalogue.counts()[1] or within == {}:
             return []
-        return self._rank_dense(self.encoder.encode([asked.text])[0], within, beside=())
-
-    def _rank_dense(self, vector: "np.ndarray", within: _Within, beside: Sequence[Hit]) -> list[Hit]:
-        """The dense ranking, with the chunks of `beside` that are not among its candidates behind it, unranked."""
+        vector = self.encoder.encode([asked.text])[0]
         with self._vectors_lock:
-            vectors = self._current_vectors()
-            near = vectors.nearest(vector, CANDIDATES, None if within is None else list(within))
-            ranked = {vector_id for vector_id, _ in near}
-            others = {hit.chunk.vector_id for hit in beside} - ranked
-            far = vectors.similarities(vector, sorted(others))
-        rows = self._rows_of([*ranked, *far], within)
-        chunks = self._catalogue.chunks(chunk_id for ids in rows.values() for chunk_id in ids)
-        hits: list[Hit] = []
-        for vector_id, cosine in (*near, *far.items()):
-            for chunk in (chunks[row] for row in rows[vector_id] if row in chunks):
-                rank = len(hits) + 1 if vector_id in ranked else None
-                hits.append(Hit(chunk, score=cosine, similarity=cosine, dense_rank=rank))
-        return hits
-
-    def _rows_of(self, vector_ids: list[str], within: _Within) -> dict[str, list[int]]:
-        """The chunks that vectors stand for, of each CANDIDATES at most."""
-        if within is None:
-            return self._catalogue.chunk_ids_of_vectors(vector_ids, CANDIDATES)
-        return {vector_id: within.get(vector_id, [])[:CANDIDATES] for vector_id in vector_ids}
+            found = by_meaning(vector, within, self._catalogue, self._current_vectors())
+        return [dataclasses.replace(hit, score=hit.similarity) for hit in self._hits(found)]
 
     def rank_sparse(self, query: str) -> list[Hit]:
-        """Up to CANDIDATES chunks by BM25 over headings and text."""
+        """The full-text ranking alone, scored by the coverage."""
         asked = parse(query)
-        return self._rank_sparse(asked.text, self._catalogue.within(asked), beside={})
-
-    def _rank_sparse(self, text: str, within: _Within, beside: dict[int, Chunk]) -> list[Hit]:
-        """The full-text ranking, with the chunks of `beside` that are not among its candidates behind it, unranked."""
-        rows = None if within is None else (row for ids in within.values() for row in ids)
-        matches = self._catalogue.match(text, CANDIDATES, rows)
-        chunks = self._catalogue.chunks(chunk_id for chunk_id, _ in matches)
-        found = [(chunks[row], coverage) for row, coverage in matches if row in chunks]
-        ranked = [
-            Hit(chunk, score=coverage, coverage=coverage, sparse_rank=rank)
-            for rank, (chunk, coverage) in enumerate(found, start=1)
-        ]
-        others = [row for row in beside if row not in chunks]
-        covered = dict(self._catalogue.match(text, len(others), others)) if others else {}
-        return ranked + [Hit(beside[row], covered.get(row, 0.0), coverage=covered.get(row, 0.0)) for row in others]
+        found = by_words(asked.text, self._catalogue.within(asked), self._catalogue)
+        return [dataclasses.replace(hit, score=hit.coverage) for hit in self._hits(found)]
 
     def get(self, source: str) -> list[Chunk]:
         """The chunks of one document, in order; none where it is not indexed."""
@@ -496,17 +464,6 @@ class Store:
             vectors.reopen()
         self._seen_generation = generation
         return vectors
-
-
-def _best_first(hits: Iterable[Hit]) -> list[Hit]:
-    return sorted(hits, key=lambda hit: (-hit.score, -hit.similarity))
-
-
-def _split(hits: Sequence[Hit], most: int, kept: dict[int, Chunk]) -> tuple[list[Hit], list[Hit]]:
-    """The first `most` hits and those of the chunks in `kept`, and the others, each in their order."""
-    chunks = set(kept.values())
-    first = [hit for place, hit in enumerate(hits) if place < most or hit.chunk in chunks]
-    return first, [hit for hit in hits[most:] if hit.chunk not in chunks]
 
 
 def _joined(first: Chunk, second: Chunk) -> Chunk:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from chatbot.answer import Assistant
 from knowledge.encoder import OnnxEncoder, SentenceTransformersEncoder
+from knowledge.ranking import CANDIDATES
 from knowledge.settings import Settings
-from knowledge.store import CANDIDATES, Store
+from knowledge.store import Store
 from knowledge.text import content_words
 
 _RUNS = 5

@@ -10,7 +10,8 @@ import pytest
 
 from ingest.pipeline import ingest
 from knowledge.documents import Chunk, Document, Link, Reference
-from knowledge.store import CANDIDATES, Store
+from knowledge.ranking import CANDIDATES
+from knowledge.store import Store
 from tests.conftest import make_settings
 
 QUESTION = "how often do I water the roses"

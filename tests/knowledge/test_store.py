@@ -7,7 +7,8 @@ import pytest
 from ingest.pipeline import ingest, remove
 from knowledge.catalogue import Catalogue
 from knowledge.errors import NotesError
-from knowledge.store import CANDIDATES, Store
+from knowledge.ranking import CANDIDATES
+from knowledge.store import Store
 from knowledge.vectors import Vectors
 from tests.conftest import make_settings
 
