@@ -274,16 +274,31 @@ def _questions(single: str | None, batch: Path | None, name: str) -> Iterator[st
 
 
 def _read_batch(path: Path | None) -> Iterator[str]:
+    """The questions of a batch file. A line that is none, or whose filters cannot be, is told and left out; once all
+    others are through, the command fails."""
+    from knowledge.query import parse
+
     if path is None:
         return
-    with path.open(encoding="utf-8") as file:
+    left_out = False
+    with path.open(encoding="utf-8-sig") as file:
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                yield str(json.loads(line)["q"])
-            except (ValueError, TypeError, KeyError) as error:
-                raise NotesError(f'{path}:{number}: is not a JSON object with a "q"') from error
+                question = str(json.loads(line)["q"])
+                parse(question)
+            except NotesError as error:
+                problem = str(error)
+            except (ValueError, TypeError, KeyError):
+                problem = 'is not a JSON object with a "q"'
+            else:
+                yield question
+                continue
+            click.echo(f"Error: {path}:{number}: {problem}", err=True)
+            left_out = True
+    if left_out:
+        click.get_current_context().exit(1)
 
 
 # -- evaluate ------------------------------------------------------------------------------------------------------

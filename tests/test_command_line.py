@@ -212,8 +212,16 @@ def test_batches_answer_line_by_line(run, indexed, tmp_path):
         ("who services the boiler?", "notes"),
         ("hello", "intent"),
     ]
-    batch.write_text('{"q": "fine"}\n{"question": "not fine"}\n')
-    assert fails(run("search", "--batch", batch), 1, f"{batch}:2")
+
+
+def test_a_batch_goes_on_behind_a_line_that_cannot_be_asked(run, indexed, tmp_path):
+    batch = tmp_path / "questions.jsonl"
+    batch.write_text('{"question": "no q"}\n{"q": "boiler after:someday"}\n{"q": "who services the boiler?"}\n')
+    for command in (("search",), ("ask", "--engine", "extract", "--json")):
+        result = run(*command, "--batch", batch)
+        assert fails(result, 1, f"{batch}:1: is not", f"{batch}:2: after:someday is no filter")
+        assert len(result.stdout.splitlines()) == 1
+        assert len(result.stderr.splitlines()) == 2
 
 
 def test_ask_prints_the_answer_with_its_sources(run, indexed):
