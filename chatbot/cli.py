@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from chatbot.user_commands import users
 from knowledge.command import Commands, home_option, json_option, open_store, settings
 from knowledge.errors import NotesError
 
@@ -427,16 +428,23 @@ def _ask_all(
 
 
 @cli.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on: this machine's own only.")
+@click.option(
+    "--host", default="127.0.0.1", show_default=True,
+    help="Address to listen on; any but this machine's own takes a login (`askmynotes users add`).",
+)  # fmt: skip
 @click.option("--port", default=7860, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--name", "names", multiple=True, metavar="HOST",
+    help="A name by which others reach this machine, such as that of a proxy before it (may be given again).",
+)  # fmt: skip
 @click.option(
     "--engine",
     metavar="NAME",
     help="gpt4all, openai (a server of yours), lora (an adapter), or extract to quote the notes.",
 )
 @home_option
-def serve(host: str, port: int, engine: str | None) -> None:
-    """Open the chat page for a browser on this machine."""
+def serve(host: str, port: int, names: tuple[str, ...], engine: str | None) -> None:
+    """Open the chat page for a browser on this machine, or with a login on others of your network."""
     # Gradio makes its folder for temporary files as soon as it is imported
     os.environ["GRADIO_TEMP_DIR"] = str(settings().home / "gradio")
     from chatbot.ingest_job import IngestJob
@@ -446,7 +454,7 @@ def serve(host: str, port: int, engine: str | None) -> None:
 
     job, history = IngestJob(settings()), History(settings().home)
     service = Service(settings(), open_store(), _assistant(engine), job, history)
-    serve.serve(service, host, port, say=click.echo)
+    serve.serve(service, host, port, names, say=click.echo)
 
 
 @cli.command()
@@ -457,6 +465,9 @@ def mcp(engine: str | None) -> None:
     from chatbot.server.mcp import server
 
     server(_assistant(engine), open_store()).run("stdio")
+
+
+cli.add_command(users)
 
 
 # -- what is there -------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Conversations, kept in `conversations.sqlite` of the home folder: the one thing there that nothing else can rebuild.
 
-An answer is kept as JSON that only `chatbot` reads. What is deleted can be brought back until the next conversation
-is deleted.
+Each belongs to a user and is not there for anybody else; where nobody logs in, the user is the empty string. An answer
+is kept as JSON that only `chatbot` reads. What a user deletes can be brought back until they delete the next one.
 """
 
 import sqlite3
@@ -15,13 +15,14 @@ from pathlib import Path
 
 from knowledge.errors import NotesError, remedy
 
-_VERSION = 1
+_VERSION = 2
 _TABLES = """
 CREATE TABLE conversations (
     id TEXT PRIMARY KEY,
     title TEXT NOT NULL,
     changed_at TEXT NOT NULL,
-    deleted INTEGER NOT NULL DEFAULT 0
+    deleted INTEGER NOT NULL DEFAULT 0,
+    user TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE turns (
     conversation TEXT NOT NULL REFERENCES conversations ON DELETE CASCADE,
@@ -34,6 +35,7 @@ CREATE TABLE turns (
     PRIMARY KEY (conversation, number)
 );
 """
+_FROM_VERSION_1 = "ALTER TABLE conversations ADD COLUMN user TEXT NOT NULL DEFAULT ''"
 _TURNS = """SELECT number, question, answer, asked_at, rating, reason
     FROM turns JOIN conversations ON id = conversation WHERE NOT deleted"""
 _LONGEST_TITLE = 120
@@ -75,8 +77,8 @@ class History:
                 found = self._db.execute("PRAGMA user_version").fetchone()[0]
                 if found > _VERSION:
                     raise NotesError(f"{self._path} was made by a newer askmynotes: update the program")
-                if not found:
-                    for statement in filter(str.strip, _TABLES.split(";")):
+                if found < _VERSION:
+                    for statement in filter(str.strip, (_FROM_VERSION_1 if found else _TABLES).split(";")):
                         self._db.execute(statement)
                     self._db.execute(f"PRAGMA user_version = {_VERSION}")
         except (sqlite3.Error, OSError) as error:
@@ -86,33 +88,36 @@ class History:
     def close(self) -> None:
         self._db.close()
 
-    def conversations(self, containing: str = "") -> list[Conversation]:
-        """Those with this text in the title, a question or an answer, the last changed first."""
+    def conversations(self, user: str, containing: str = "") -> list[Conversation]:
+        """Those of a user with this text in the title, a question or an answer, the last changed first."""
         pattern = f"%{_escaped(containing)}%"
         rows = self._rows(
-            r"""SELECT id, title, changed_at FROM conversations WHERE NOT deleted AND (title LIKE ?1 ESCAPE '\'
+            r"""SELECT id, title, changed_at FROM conversations
+                WHERE NOT deleted AND user = ?2 AND (title LIKE ?1 ESCAPE '\'
                 OR EXISTS (SELECT 1 FROM turns WHERE conversation = id
                            AND (question LIKE ?1 ESCAPE '\' OR answer LIKE ?1 ESCAPE '\')))
                 ORDER BY changed_at DESC, id""",
             pattern,
+            user,
         )
         return [Conversation(*row) for row in rows]
 
-    def turns(self, conversation: str) -> list[Turn]:
-        """The turns of a conversation in order; none where there is no such one."""
-        rows = self._rows(f"{_TURNS} AND conversation = ? ORDER BY number", conversation)
+    def turns(self, user: str, conversation: str) -> list[Turn]:
+        """The turns of a conversation in order; none where the user has no such one."""
+        rows = self._rows(f"{_TURNS} AND user = ? AND conversation = ? ORDER BY number", user, conversation)
         return [Turn(*row) for row in rows]
 
-    def put(self, conversation: str, number: int, question: str, answer: str) -> str:
-        """Keep the turn with this number, in the place of what was there and behind it. An empty `conversation` begins
-        one, called after its first question. Returns the conversation's id."""
+    def put(self, user: str, conversation: str, number: int, question: str, answer: str) -> str:
+        """Keep the turn with this number, in the place of what was there and behind it. Where the user has no such
+        conversation one is begun, called after this question. Returns the conversation's id."""
         now = datetime.now(UTC).isoformat()
         with self._writing():
-            if not conversation:
+            known = "SELECT 1 FROM conversations WHERE id = ? AND user = ?"
+            if not self._db.execute(known, (conversation, user)).fetchone():
                 conversation = uuid.uuid4().hex
                 self._db.execute(
-                    "INSERT INTO conversations (id, title, changed_at) VALUES (?, ?, ?)",
-                    (conversation, question[:_LONGEST_TITLE], now),
+                    "INSERT INTO conversations (id, title, changed_at, user) VALUES (?, ?, ?, ?)",
+                    (conversation, question[:_LONGEST_TITLE], now, user),
                 )
             self._db.execute("DELETE FROM turns WHERE conversation = ? AND number >= ?", (conversation, number))
             self._db.execute(
@@ -122,35 +127,44 @@ class History:
             self._db.execute("UPDATE conversations SET changed_at = ? WHERE id = ?", (now, conversation))
         return conversation
 
-    def rate(self, conversation: str, number: int, rating: int, reason: str = "") -> None:
-        """Keep what the person thought of an answer."""
+    def rate(self, user: str, conversation: str, number: int, rating: int, reason: str = "") -> None:
+        """Keep what the user thought of an answer."""
         with self._writing():
             self._db.execute(
-                "UPDATE turns SET rating = ?, reason = ? WHERE conversation = ? AND number = ?",
-                (rating, reason, conversation, number),
+                """UPDATE turns SET rating = ?, reason = ? WHERE number = ?
+                   AND conversation = (SELECT id FROM conversations WHERE id = ? AND user = ?)""",
+                (rating, reason, number, conversation, user),
             )
 
     def rated(self, rating: int) -> list[Turn]:
-        """All turns with this rating, the oldest first."""
+        """All turns with this rating, of all users, the oldest first."""
         rows = self._rows(f"{_TURNS} AND rating = ? ORDER BY asked_at", rating)
         return [Turn(*row) for row in rows]
 
-    def rename(self, conversation: str, title: str) -> None:
+    def rename(self, user: str, conversation: str, title: str) -> None:
         with self._writing():
-            self._db.execute("UPDATE conversations SET title = ? WHERE id = ?", (title[:_LONGEST_TITLE], conversation))
+            self._db.execute(
+                "UPDATE conversations SET title = ? WHERE id = ? AND user = ?",
+                (title[:_LONGEST_TITLE], conversation, user),
+            )
 
-    def delete(self, conversation: str) -> None:
-        """Take a conversation out; what was deleted before goes for good."""
+    def delete(self, user: str, conversation: str) -> None:
+        """Take a conversation out; what the user deleted before goes for good."""
         with self._writing():
-            self._db.execute("DELETE FROM conversations WHERE deleted")
-            self._db.execute("UPDATE conversations SET deleted = 1 WHERE id = ?", (conversation,))
+            self._db.execute("DELETE FROM conversations WHERE deleted AND user = ?", (user,))
+            self._db.execute("UPDATE conversations SET deleted = 1 WHERE id = ? AND user = ?", (conversation, user))
 
-    def restore(self) -> str:
-        """Bring back what was deleted last; returns its id, or nothing where there is none."""
+    def restore(self, user: str) -> str:
+        """Bring back what the user deleted last; returns its id, or nothing where there is none."""
         with self._writing():
-            rows = self._db.execute("SELECT id FROM conversations WHERE deleted").fetchall()
-            self._db.execute("UPDATE conversations SET deleted = 0 WHERE deleted")
+            rows = self._db.execute("SELECT id FROM conversations WHERE deleted AND user = ?", (user,)).fetchall()
+            self._db.execute("UPDATE conversations SET deleted = 0 WHERE deleted AND user = ?", (user,))
         return rows[0][0] if rows else ""
+
+    def forget(self, user: str) -> None:
+        """Remove all that a user asked, for good."""
+        with self._writing():
+            self._db.execute("DELETE FROM conversations WHERE user = ?", (user,))
 
     def _rows(self, query: str, *values: object) -> list[tuple]:
         with self._lock:

@@ -1,8 +1,8 @@
 """What happens on the page: asking, stopping, opening and keeping conversations."""
 
 import time
-from collections.abc import Callable, Generator
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from html import escape
 from typing import Any
 
@@ -31,7 +31,8 @@ class Actions:
         self._history = service.history
         # What a session asks of its answer under way: _STOP, or the conversation that is opened instead. The answer
         # itself takes it up, within a tenth of a second: cancelling from outside would race with what it sends last.
-        self._wishes: dict[str | None, str] = {}
+        # It is here for as long as the answer is under way.
+        self._wishes: dict[tuple[str, str | None], str | None] = {}
 
     def respond(
         self, question: str, turns: list[Answer], current: str, containing: str, request: gr.Request
@@ -62,16 +63,15 @@ class Actions:
         request: gr.Request,
     ) -> Generator[tuple[Any, ...], None, None]:
         """Show an answer as it grows behind these turns, and keep it."""
-        self._wishes.pop(request.session_hash, None)
         shown = answer = None
-        with closing(answers):
+        with closing(answers), self._under_way(request):
             for answer in answers:
-                wish = self._wishes.pop(request.session_hash, None)
+                wish = self._wishes.get(_session(request))
                 if wish == _STOP:
                     answer = answer.ended("Stopped.")
                     break
                 if wish is not None:
-                    yield self._opened(wish, containing)
+                    yield self._opened(wish, containing, request)
                     return
                 # what looks the same is not sent again; the empty yields let a closed page end the work
                 if (looks := (answer.state, answer.text)) == shown:
@@ -80,64 +80,80 @@ class Actions:
                     shown = looks
                     yield gr.skip(), *_drawn([*turns, answer]), gr.skip(), gr.skip()
         if answer:
-            current = self._history.put(current, len(turns), answer.question, _ANSWERS.dump_json(answer).decode())
-            yield _READY, *_drawn([*turns, answer]), current, self._listed(current, containing)
+            kept = _ANSWERS.dump_json(answer).decode()
+            current = self._history.put(user_of(request), current, len(turns), answer.question, kept)
+            yield _READY, *_drawn([*turns, answer]), current, self._listed(request, current, containing)
+
+    @contextmanager
+    def _under_way(self, request: gr.Request) -> Iterator[None]:
+        self._wishes[_session(request)] = None
+        try:
+            yield
+        finally:
+            self._wishes.pop(_session(request), None)
+
+    def _wish(self, request: gr.Request, wish: str) -> None:
+        if _session(request) in self._wishes:
+            self._wishes[_session(request)] = wish
 
     def stop(self, request: gr.Request) -> None:
-        self._wishes[request.session_hash] = _STOP
+        self._wish(request, _STOP)
 
-    def _opened(self, identity: str, containing: str) -> tuple[Any, ...]:
+    def _opened(self, identity: str, containing: str, request: gr.Request) -> tuple[Any, ...]:
         """A conversation, or with no identity a new one."""
-        held = [_ANSWERS.validate_json(turn.answer) for turn in self._history.turns(identity)]
-        return _READY, *_drawn(held), identity, self._listed(identity, containing)
+        held = [_ANSWERS.validate_json(turn.answer) for turn in self._history.turns(user_of(request), identity)]
+        return _READY, *_drawn(held), identity, self._listed(request, identity, containing)
 
-    def _listed(self, current: str, containing: str, with_undo: bool = False) -> str:
-        return conversations_html(self._history.conversations(containing), current, with_undo)
+    def _listed(self, request: gr.Request, current: str, containing: str, with_undo: bool = False) -> str:
+        return conversations_html(self._history.conversations(user_of(request), containing), current, with_undo)
 
     def picked(self, containing: str, event: gr.SelectData, request: gr.Request) -> tuple[Any, ...]:
-        self._wishes[request.session_hash] = event.value
-        return self._opened(event.value, containing)
+        self._wish(request, event.value)
+        return self._opened(event.value, containing, request)
 
     def start_over(self, containing: str, request: gr.Request) -> tuple[Any, ...]:
-        self._wishes[request.session_hash] = ""
-        return self._opened("", containing)
+        self._wish(request, "")
+        return self._opened("", containing, request)
 
     def delete(self, current: str, containing: str, request: gr.Request) -> tuple[Any, ...]:
-        self._history.delete(current)
+        self._history.delete(user_of(request), current)
         *opened, _ = self.start_over(containing, request)
-        return *opened, self._listed("", containing, with_undo=True)
+        return *opened, self._listed(request, "", containing, with_undo=True)
 
     def restore(self, containing: str, request: gr.Request) -> tuple[Any, ...]:
-        identity = self._wishes[request.session_hash] = self._history.restore()
-        return self._opened(identity, containing)
+        identity = self._history.restore(user_of(request))
+        self._wish(request, identity)
+        return self._opened(identity, containing, request)
 
-    def named(self, current: str) -> Any:
+    def named(self, current: str, request: gr.Request) -> Any:
         """The field that renames the conversation that is open."""
-        title = next((each.title for each in self._history.conversations() if each.id == current), "")
+        conversations = self._history.conversations(user_of(request))
+        title = next((each.title for each in conversations if each.id == current), "")
         return gr.update(value=title, visible=bool(current))
 
-    def rename(self, current: str, title: str, containing: str) -> str:
+    def rename(self, current: str, title: str, containing: str, request: gr.Request) -> str:
         if title.strip():
-            self._history.rename(current, title.strip())
-        return self._listed(current, containing)
+            self._history.rename(user_of(request), current, title.strip())
+        return self._listed(request, current, containing)
 
-    def search(self, current: str, containing: str) -> str:
-        return self._listed(current, containing)
+    def search(self, current: str, containing: str, request: gr.Request) -> str:
+        return self._listed(request, current, containing)
 
     def edit(self, turns: list[Answer]) -> tuple[Any, ...]:
         """The last question once more in the box; asked again it takes its own place."""
         return turns[-1].question if turns else gr.skip(), *_drawn(turns[:-1])
 
-    def rate(self, turns: list[Answer], current: str, event: gr.LikeData) -> Any:
+    def rate(self, turns: list[Answer], current: str, event: gr.LikeData, request: gr.Request) -> Any:
         number = event.index // 2 if isinstance(event.index, int) else event.index[0] // 2
         rating = 1 if event.liked is True else -1 if event.liked is False else 0
-        self._history.rate(current, number, rating)
+        self._history.rate(user_of(request), current, number, rating)
         return gr.update(visible=rating < 0, value="", info=f"“{turns[number].question}”")
 
-    def explain(self, current: str, text: str) -> Any:
-        for turn in self._history.turns(current):
+    def explain(self, current: str, text: str, request: gr.Request) -> Any:
+        user = user_of(request)
+        for turn in self._history.turns(user, current):
             if turn.rating < 0 and not turn.reason:
-                self._history.rate(current, turn.number, turn.rating, text)
+                self._history.rate(user, current, turn.number, turn.rating, text)
         return gr.update(visible=False)
 
     def fetch_articles(self) -> Generator[tuple[Any, ...], None, None]:
@@ -146,6 +162,15 @@ class Actions:
             yield pages_html(self._store, self._job.line), gr.update(interactive=False), gr.update(interactive=True)
             time.sleep(0.5)
         yield pages_html(self._store, self._job.line), gr.update(interactive=True), gr.update(interactive=False)
+
+
+def user_of(request: gr.Request) -> str:
+    """Who is at the page; the empty string where there is no login."""
+    return request.username or ""
+
+
+def _session(request: gr.Request) -> tuple[str, str | None]:
+    return user_of(request), request.session_hash
 
 
 def _answers(begun: Answer, answers: Callable[[], Generator[Answer]]) -> Generator[Answer, None, None]:

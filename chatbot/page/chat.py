@@ -4,8 +4,8 @@ from typing import Any
 
 import gradio as gr
 
-from chatbot.page.actions import Actions, pages_html
-from chatbot.page.render import conversations_html, sources_html
+from chatbot.page.actions import Actions, pages_html, user_of
+from chatbot.page.render import conversations_html, sources_html, user_html
 from chatbot.page.texts import TITLE
 from chatbot.service import Service
 from knowledge.store import Store
@@ -96,16 +96,13 @@ def build(page: gr.Blocks, service: Service) -> None:
     containing.change(actions.search, [current, containing], listing, **at_once)
     fetch.click(actions.fetch_articles, None, [pages, fetch, leave], concurrency_limit=_AT_ONCE, **quiet)
     leave.click(service.job.stop, None, None, queue=False, **quiet)
-    page.load(
-        lambda: (
-            *_opened(service.store),
-            pages_html(service.store, service.job.line),
-            conversations_html(service.history.conversations(), ""),
-        ),
-        None,
-        [masthead, conversation, pages, listing],
-        **quiet,
-    )
+
+    def loaded(request: gr.Request) -> tuple[Any, ...]:
+        user = user_of(request)
+        kept = conversations_html(service.history.conversations(user), "")
+        return *_opened(service.store, user), pages_html(service.store, service.job.line), kept
+
+    page.load(loaded, None, [masthead, conversation, pages, listing], **quiet)
     # the list is open where there is room beside the conversation; elsewhere it leaves when one is opened
     room = gr.Checkbox(visible=False)
     fitting = {"inputs": room, "outputs": sidebar, "js": _HAS_ROOM, **quiet}
@@ -118,10 +115,10 @@ def _example(event: gr.SelectData) -> str:
     return event.value["text"]
 
 
-def _opened(store: Store) -> tuple[str, Any]:
+def _opened(store: Store, user: str) -> tuple[str, Any]:
     documents, chunks = store.counts()
     held = f"{chunks} passages from {documents} documents" if chunks else "nothing is indexed yet"
-    masthead = f"<h1>{TITLE}</h1><p>{held} · everything stays on this computer</p>"
+    masthead = f"<h1>{TITLE}</h1><p>{held} · everything stays on this computer</p>{user_html(user)}"
     return masthead, gr.update(examples=[{"text": text} for text in examples(store)])
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import gradio as gr
 
 from chatbot.page import chat
-from chatbot.page.texts import TITLE
+from chatbot.page.texts import FAULT, TITLE
+from chatbot.server import faults
+from chatbot.server.api import user_of
 from chatbot.service import Service
 
 _HERE = Path(__file__).parent
@@ -16,10 +18,23 @@ _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-
 _MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
 
 
+class _Page(gr.Blocks):
+    """A page whose faults are told without the words of the person: Gradio would print them with all that they hold."""
+
+    async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
+        try:
+            return await super().process_api(*args, **options)
+        except gr.Error:
+            raise
+        except Exception as error:  # any fault in any handler
+            faults.tell(error)
+            raise gr.Error(FAULT, print_exception=False) from error
+
+
 def create(service: Service) -> gr.Blocks:
     """The page, to be mounted in a server."""
     with (
-        gr.Blocks(title=TITLE, analytics_enabled=False, fill_width=True) as page,
+        _Page(title=TITLE, analytics_enabled=False, fill_width=True) as page,
         gr.Tabs(elem_id="tabs"),
         gr.Tab("Ask"),
     ):
@@ -45,4 +60,5 @@ def mount_page(server: Any, service: Service) -> Any:
         pwa=False,
         mcp_server=False,
         max_file_size=0,
+        auth_dependency=user_of,
     )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chatbot.answer import Answer, Citation, Part
+from chatbot.page import texts
 from chatbot.why import COLUMNS, FIGURE_COLUMNS, LEGEND, figure_row, row, summary
 from knowledge.documents import Hit
 from knowledge.history import Conversation
@@ -76,6 +77,14 @@ def conversations_html(conversations: Sequence[Conversation], current: str, with
         for day, group in days
     )
     return undo + (listed or '<p class="empty">What you ask is kept here, on this computer.</p>')
+
+
+def user_html(user: str) -> str:
+    """Who is logged in, and the way out; nothing where there is no login."""
+    if not user:
+        return ""
+    way_out = f'<form method="post" action="logout"><button>{texts.LOG_OUT}</button></form>'
+    return f'<div class="user"><span dir="auto">{escape(user)}</span>{way_out}</div>'
 
 
 def _conversation_html(conversation: Conversation, current: str) -> str:

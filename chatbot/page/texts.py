@@ -1,3 +1,17 @@
 """What the page says, in one place."""
 
 TITLE = "Ask my notes"
+FAULT = "Something went wrong inside askmynotes. What was wrong is told where it was started."
+
+# -- login -----------------------------------------------------------------------------------------------------------
+
+LOG_IN = "Log in"
+LOG_OUT = "Log out"
+NAME = "Name"
+PASSWORD = "Password"
+WRONG = "That name and that password do not belong together."
+MISSING = "Give a name and a password."
+
+
+def wait(seconds: int) -> str:
+    return f"Too many attempts: wait {seconds} second{'s' * (seconds != 1)} and try again."

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from pydantic import BaseModel, Field, TypeAdapter
 from starlette.concurrency import run_in_threadpool
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from chatbot.service import Service
     from knowledge.history import History, Turn
+    from knowledge.store import Store
 
 VERSION = version("askmynotes")
 #: What a client that went away is answered; it sees nothing of it.
@@ -29,6 +30,14 @@ _CLIENT_LEFT = 499
 _ANSWERS = TypeAdapter(Answer)
 
 Text = Annotated[str, Field(min_length=1, max_length=2000)]
+
+
+def user_of(request: Request) -> str:
+    """Who asks, as `LoginRequired` found out; the empty string where there is no login."""
+    return request.state.user
+
+
+User = Annotated[str, Depends(user_of)]
 
 
 class SearchRequest(BaseModel):
@@ -77,20 +86,6 @@ def router(conversations: Conversations, service: "Service") -> APIRouter:
     store, job = service.store, service.job
     routes = APIRouter()
 
-    @routes.get("/healthz", tags=["state"])
-    def health() -> dict[str, Any]:
-        """Whether the server is up, and what it holds."""
-        documents, chunks = store.counts()
-        return {"status": "ok", "version": VERSION, "documents": documents, "passages": chunks}
-
-    @routes.get("/metrics", tags=["state"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    def metrics() -> Response:
-        """Counts and times for Prometheus."""
-        documents, chunks = store.counts()
-        DOCUMENTS.set(documents)
-        PASSAGES.set(chunks)
-        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
-
     @routes.post("/api/search", tags=["notes"], responses=_REFUSED)
     def search(asked: SearchRequest) -> dict[str, Any]:
         """The passages that fit a query best, as `askmynotes search --json` prints them."""
@@ -128,30 +123,51 @@ def router(conversations: Conversations, service: "Service") -> APIRouter:
         job.stop()
         return IngestState(running=job.running, line=job.line)
 
+    _add_state(routes, store)
     _add_history(routes, service.history)
     return routes
 
 
+def _add_state(routes: APIRouter, store: "Store") -> None:
+    """Health and metrics."""
+
+    @routes.get("/healthz", tags=["state"])
+    def health(request: Request) -> dict[str, Any]:
+        """Whether the server is up, and for those who may ask, what it holds."""
+        if request.state.user is None:
+            return {"status": "ok"}
+        documents, chunks = store.counts()
+        return {"status": "ok", "version": VERSION, "documents": documents, "passages": chunks}
+
+    @routes.get("/metrics", tags=["state"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    def metrics() -> Response:
+        """Counts and times for Prometheus."""
+        documents, chunks = store.counts()
+        DOCUMENTS.set(documents)
+        PASSAGES.set(chunks)
+        return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
 def _add_history(routes: APIRouter, history: "History") -> None:
-    """The conversations of the page."""
+    """The conversations that the user has on the page."""
     missing: dict[int | str, dict[str, Any]] = {404: {"model": Problem}}
 
     @routes.get("/api/conversations", tags=["conversations"])
-    def kept() -> list[dict[str, Any]]:
-        """The conversations of the page, the last changed first."""
-        return [asdict(each) for each in history.conversations()]
+    def kept(user: User) -> list[dict[str, Any]]:
+        """Your conversations on the page, the last changed first."""
+        return [asdict(each) for each in history.conversations(user)]
 
     @routes.get("/api/conversations/{name}.md", tags=["conversations"], responses=missing, response_class=Response)
-    def as_markdown(name: str) -> Response:
+    def as_markdown(name: str, user: User) -> Response:
         """A conversation as Markdown."""
-        turns = _or_404(history.turns(name))
+        turns = _or_404(history.turns(user, name))
         text = "\n\n".join(f"## {turn.question}\n\n{_ANSWERS.validate_json(turn.answer).text}" for turn in turns)
         return Response(text + "\n", media_type="text/markdown")
 
     @routes.get("/api/conversations/{name}", tags=["conversations"], responses=missing)
-    def as_json(name: str) -> list[dict[str, Any]]:
+    def as_json(name: str, user: User) -> list[dict[str, Any]]:
         """The turns of a conversation, each with its answer as `askmynotes ask --json` prints it."""
-        turns = _or_404(history.turns(name))
+        turns = _or_404(history.turns(user, name))
         return [{**asdict(turn), "answer": _ANSWERS.validate_json(turn.answer).as_dict()} for turn in turns]
 
 

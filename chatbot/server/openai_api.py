@@ -102,14 +102,14 @@ class _Route(APIRoute):
             except RequestValidationError as error:
                 first = error.errors()[0]
                 where = ".".join(str(part) for part in first["loc"] if part != "body")
-                return _refused(400, f"{where}: {first['msg']}", where)
+                return refused(400, f"{where}: {first['msg']}", where)
             except HTTPException as error:
-                return _refused(error.status_code, str(error.detail))
+                return refused(error.status_code, str(error.detail))
 
         return told
 
 
-def _refused(status: int, message: str, param: str | None = None) -> Response:
+def refused(status: int, message: str, param: str | None = None) -> Response:
     refusal = _Refusal(message=message, type="invalid_request_error", param=param)
     return JSONResponse(Refused(error=refusal).model_dump(), status)
 

@@ -1,44 +1,45 @@
-"""The web server: the page, the APIs and the MCP server in one process, for this machine's own names only."""
+"""The web server: the page, the APIs and the MCP server in one process."""
 
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
+from chatbot.server.guards import LOOPBACK, machine_names
+from chatbot.server.users import Users
 from knowledge.errors import NotesError
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
-
     from chatbot.service import Service
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-
-def serve(
-    service: "Service",
-    host: str,
-    port: int,
-    say: Callable[[str], None],
-) -> None:
-    """Serve until Ctrl-C. Raises NotesError for an address of another machine or a port that is taken."""
+def serve(service: "Service", host: str, port: int, names: Sequence[str], say: Callable[[str], None]) -> None:
+    """Serve until Ctrl-C. `names` are further ones that this machine is called by. Raises NotesError where others could
+    ask without a login, and for an address or a port that cannot be used."""
     import uvicorn
 
     from chatbot.page.texts import TITLE
 
+    users = Users(service.settings.home)
+    only_loopback = host in LOOPBACK and not names
+    if not only_loopback and not users.names():
+        raise NotesError(f"{' '.join(names) or host}: others may ask only with a login: `askmynotes users add NAME`")
     listener = _listen(host, port)
-    app = application(service)
+    own_names = LOOPBACK if only_loopback else (*LOOPBACK, host, *machine_names(), *names)
+    app = application(service, users, own_names, only_loopback)
     threading.Thread(target=service.assistant.warm_up, daemon=True, name="warm-up").start()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1))
-    shown = f"[{host}]" if ":" in host else host
+    # who asks is told by the connection, never by a header that anybody can write
+    config = uvicorn.Config(
+        app, log_level="warning", access_log=False, timeout_graceful_shutdown=1, proxy_headers=False
+    )
+    shown = machine_names()[0] if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     say(f"{TITLE}: http://{shown}:{port}  (Ctrl-C stops it)")
     with listener:
-        server.run(sockets=[listener])
+        uvicorn.Server(config).run(sockets=[listener])
 
 
-def application(service: "Service") -> Any:
+def application(service: "Service", users: Users, own_names: Sequence[str], only_loopback: bool) -> Any:
     """The page at `/`, the APIs below `/api` and `/v1`, their description at `/api/docs`, which loads nothing from
     elsewhere, and the MCP server at `/mcp`."""
     from fastapi import FastAPI
@@ -48,10 +49,13 @@ def application(service: "Service") -> Any:
     from chatbot.page.texts import TITLE
     from chatbot.server import api, mcp, openai_api
     from chatbot.server.conversation import Conversations
+    from chatbot.server.faults import ToldWithoutValues
+    from chatbot.server.guards import OwnNamesOnly, PageFilesOnly
+    from chatbot.server.login import LoginRequired
 
     conversations = Conversations(service.assistant)
     tools = mcp.server(service.assistant, service.store)
-    tools_app = tools.streamable_http_app(streamable_http_path="/", stateless_http=True, json_response=True)
+    tools_app = tools.streamable_http_app(streamable_http_path="/", stateless_http=True, json_response=True, host="")
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:
@@ -67,48 +71,18 @@ def application(service: "Service") -> Any:
         redoc_url=None,
         static_url="/api/docs/files",
     )
+    # the last one is asked first
+    server.add_middleware(PageFilesOnly, folder=service.settings.home / "gradio")
+    server.add_middleware(LoginRequired, users=users, only_loopback=only_loopback)
     server.add_middleware(api.Measured)
-    server.add_middleware(OwnNamesOnly)
+    server.add_middleware(OwnNamesOnly, names=own_names)
     server.include_router(api.router(conversations, service))
     server.include_router(openai_api.router(conversations, service.store))
     server.mount("/mcp", tools_app)
-    return mount_page(server, service)
-
-
-class OwnNamesOnly:
-    """Refuses requests that name another host (DNS rebinding), and those that a page of another origin sends."""
-
-    def __init__(self, app: "ASGIApp") -> None:
-        self._app = app
-
-    async def __call__(self, scope: "Scope", receive: "Receive", send: "Send") -> None:
-        from starlette.datastructures import Headers
-        from starlette.responses import PlainTextResponse
-        from starlette.websockets import WebSocketClose
-
-        if scope["type"] in ("http", "websocket") and not _is_own(Headers(scope=scope)):
-            if scope["type"] == "websocket":
-                await WebSocketClose(1008)(scope, receive, send)
-            else:
-                refusal = "This server answers only to its own name, and to no page of another site."
-                await PlainTextResponse(refusal, 403)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-
-def _is_own(headers: Any) -> bool:
-    """Whether a request names this machine, and comes from no page, or from one that this server sent."""
-    host, origin = headers.get("host", ""), headers.get("origin")
-    try:
-        named = urlsplit(f"//{host}").hostname
-    except ValueError:
-        return False
-    return named in LOOPBACK and (origin is None or urlsplit(origin).netloc == host)
+    return ToldWithoutValues(mount_page(server, service))
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    if host not in LOOPBACK:
-        raise NotesError(f"{host}: there is no login, so this machine only is served: use --host 127.0.0.1")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -116,5 +90,6 @@ def _listen(host: str, port: int) -> socket.socket:
         listener.listen(128)  # from here on a browser waits instead of being refused
     except OSError as error:
         listener.close()
-        raise NotesError(f"port {port} cannot be used ({error.strerror}): choose another with --port") from error
+        what = f"{host}, port {port} cannot be used ({error.strerror})"
+        raise NotesError(f"{what}: choose another with --host or --port") from error
     return listener

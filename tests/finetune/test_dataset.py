@@ -83,9 +83,9 @@ def test_what_was_called_good_in_the_chat_is_learnt(add, store, settings):
     answer = Assistant(store, settings, "extract").answer("who looks after the boiler?")
     history = History(settings.home)
     kept = TypeAdapter(Answer).dump_json(answer).decode()
-    good = history.put("", 0, answer.question, kept)
-    history.put(good, 1, "and not this one?", kept)
-    history.rate(good, 0, 1)
+    good = history.put("", "", 0, answer.question, kept)
+    history.put("", good, 1, "and not this one?", kept)
+    history.rate("", good, 0, 1)
     [asked] = rated(store, history)
     history.close()
     assert asked.question == "who looks after the boiler?"
