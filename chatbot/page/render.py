@@ -12,9 +12,9 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from chatbot.answer import Answer, Citation, Part
+from chatbot.markdown import is_web
 from chatbot.page import texts
 from chatbot.why import COLUMNS, FIGURE_COLUMNS, LEGEND, figure_row, row, summary
 from knowledge.documents import Hit
@@ -197,11 +197,7 @@ def _marked(citation: Citation) -> str:
 
 def _link_html(text: str, url: str) -> str:
     """A link for a web address; for any other kind only its words."""
-    try:
-        is_web = urlsplit(url).scheme in ("http", "https")
-    except ValueError:
-        is_web = False
-    if not is_web:
+    if not is_web(url):
         return escape(f"{text} ({url})" if url != text else text)
     return f'<a href="{escape(url)}" target="_blank" rel="noopener noreferrer">{escape(text)}</a>'
 

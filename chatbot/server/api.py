@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from chatbot.answer import Answer
+from chatbot.markdown import conversation_markdown
 from chatbot.records import hit_record
 from chatbot.server.conversation import Conversations
 from knowledge.errors import NotesError
@@ -161,8 +162,8 @@ def _add_history(routes: APIRouter, history: "History") -> None:
     def as_markdown(name: str, user: User) -> Response:
         """A conversation as Markdown."""
         turns = _or_404(history.turns(user, name))
-        text = "\n\n".join(f"## {turn.question}\n\n{_ANSWERS.validate_json(turn.answer).text}" for turn in turns)
-        return Response(text + "\n", media_type="text/markdown")
+        text = conversation_markdown(_ANSWERS.validate_json(turn.answer) for turn in turns)
+        return Response(text, media_type="text/markdown", headers={"X-Content-Type-Options": "nosniff"})
 
     @routes.get("/api/conversations/{name}", tags=["conversations"], responses=missing)
     def as_json(name: str, user: User) -> list[dict[str, Any]]:

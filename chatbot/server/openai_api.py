@@ -18,6 +18,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
+from chatbot.markdown import answer_markdown, words
 from chatbot.server.api import ANSWERS, complete, following
 from chatbot.server.conversation import Conversations
 from knowledge.errors import NotesError
@@ -179,7 +180,7 @@ def _questions(messages: list[Message]) -> list[str]:
 
 
 def _completion(answer: "Answer") -> dict[str, Any]:
-    message = {"role": "assistant", "content": answer.text + _sources(answer), "refusal": None}
+    message = {"role": "assistant", "content": answer_markdown(answer) + _sources(answer), "refusal": None}
     return {
         **_head("chat.completion"),
         "choices": [{"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}],
@@ -203,7 +204,7 @@ async def _pieces(
     yield event({"role": "assistant", "content": ""})
     try:
         async for answer in following(conversations, question, after):
-            if new := answer.text[len(sent) :]:
+            if new := answer_markdown(answer)[len(sent) :]:
                 sent += new
                 yield event({"content": new})
     except NotesError as error:
@@ -240,7 +241,8 @@ def _extension(answer: "Answer") -> dict[str, object]:
 def _sources(answer: "Answer") -> str:
     """The places behind the numbers, for tools that show the text alone."""
     lines = [
-        f"[{each.n}] {each.chunk.location(each.lines)}" + (f" – {each.chunk.heading}" if each.chunk.heading else "")
+        f"[{each.n}] {words(each.chunk.location(each.lines))}"
+        + (f" – {words(each.chunk.heading)}" if each.chunk.heading else "")
         for each in answer.citations
     ]
     return "\n\n" + "\n".join(lines) if lines else ""

@@ -1,0 +1,53 @@
+"""What other programs show of an answer: read as they read it, with a Markdown parser that lets HTML through."""
+
+import re
+
+import pytest
+from markdown_it import MarkdownIt
+
+from chatbot.answer import Answer, Part
+from chatbot.markdown import answer_markdown, conversation_markdown
+from tests.chatbot.page.test_render import HOSTILE
+
+FURTHER = [
+    r"\![x](http://evil.example/)",
+    r"\<img src=http://evil.example onerror=alert(1)>",
+    "`a\\`<img src=http://evil.example>",
+    "<javascript:alert(1)>",
+    "[x][1]",
+    "[1]: javascript:alert(1)",
+    "[x]( <javascript:alert(1)>)",
+    "```\n<b>\n```\n<img src=http://evil.example>",
+    "&lt;img src=http://evil.example onerror=alert(1)&gt;",
+]
+
+
+def active(markdown):
+    """The elements of the shown text that load, run or lead elsewhere than the web."""
+    shown = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(markdown)
+    tags = re.findall(r"<\s*(\w+)([^>]*)>", shown)
+    found = [tag for tag, _ in tags if tag not in {"h2", "p", "ul", "li", "a", "code", "pre", "em", "strong"}]
+    addresses = re.findall(r'href="([^"]*)"', shown)
+    return found + [address for address in addresses if not re.match("https?://", address)]
+
+
+@pytest.mark.parametrize("hostile", [*HOSTILE, *FURTHER])
+def test_nothing_of_a_note_becomes_active_where_an_answer_is_shown(hostile):
+    kinds = ("say", "item", "quote", "code", "link", "note")
+    for url in (hostile, "javascript:alert(1)", "https://good.example/)<img src=x>"):
+        answer = Answer(hostile, parts=tuple(Part(kind, hostile, 1, url=url) for kind in kinds))
+        assert active(conversation_markdown([answer, answer])) == []
+        assert active(answer_markdown(answer)) == []
+
+
+def test_an_answer_reads_as_it_did():
+    parts = (
+        Part("say", "Use `a_b` at **C:\\x**, see [it](https://good.example/a).", 1),
+        Part("code", "```python\nif a < b:\n    print('```')\n```", 1),
+        Part("link", "the [manual]", 2, "https://good.example/b_(c)"),
+    )
+    assert answer_markdown(Answer("q", parts=parts)) == (
+        "Use `a_b` at **C:\\\\x**, see [it](https://good.example/a). [1]\n"
+        "````python\nif a < b:\n    print('```')\n````\n[1]\n"
+        r"- [the \[manual\]](https://good.example/b_%28c%29) [2]"
+    )
