@@ -5,18 +5,22 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from chatbot.server.users import Users
 from finetune.shipped import tune
 from ingest.pipeline import ingest
 from knowledge.models import default_embedding_model, default_language_model, install
 from knowledge.settings import Settings
 from knowledge.store import Store
+from tests.guard import GUARD
+from tests.server import ROOT, Server
 
-ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "correct horse"
 NOTES = ROOT / "knowledge" / "notes"
 
 #: three notes of a house, for asking about
@@ -82,6 +86,29 @@ def shipped(tmp_path_factory, models):
     ingest(store, settings, [NOTES])
     yield SimpleNamespace(store=store, settings=settings)
     store.close()
+
+
+@pytest.fixture(scope="session")
+def household(tmp_path_factory, models):
+    """A server for the network, with the users ada and bo and the notes of a house; it refuses and records every
+    outside connection that it would make."""
+    folder = tmp_path_factory.mktemp("household")
+    settings = make_settings(folder / "home", models)
+    (folder / "house.md").write_text(HOUSE)
+    with closing(Store(settings)) as store:
+        ingest(store, settings, [folder / "house.md"])
+    with closing(Users(settings.home)) as users:
+        keys = {users.add(name, PASSWORD): users.new_key(name) for name in ("ada", "bo")}
+    (folder / "sitecustomize.py").write_text(GUARD)
+    outside, errors = folder / "outside.txt", folder / "errors.txt"
+    outside.touch()
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "GUARD_LOG": str(outside)}
+    with errors.open("w") as stream:
+        options = ("--engine", "extract", "--host", "0.0.0.0", "--name", "notes.example")
+        server = Server(settings, *options, env=env, errors=stream)
+    url = server.url.rstrip("/")
+    yield SimpleNamespace(url=url, settings=settings, keys=keys, outside=outside, errors=errors, notes=folder)
+    server.stop()
 
 
 def questions(name="notes"):

@@ -3,8 +3,9 @@
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
-from tests.conftest import ROOT
+ROOT = Path(__file__).resolve().parent.parent
 
 
 class Server:
