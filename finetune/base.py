@@ -5,14 +5,16 @@ from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
+from finetune.device import CPU, Device
 from knowledge.errors import NotesError
 from knowledge.prompt import Prompt
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+    from transformers import BitsAndBytesConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,12 @@ class Base:
         return [*ids, self.tokenizer.eos_token_id]
 
 
-def load_base(path: Path, dtype: "torch.dtype") -> Base:
-    """A model from a folder of transformers or a GGUF file, whose weights are unpacked.
+def load_base(path: Path, dtype: "torch.dtype", device: Device = CPU) -> Base:
+    """A model from a folder of transformers or a GGUF file, whose weights are unpacked, on a device.
 
     Raises NotesError where there is none, or none that transformers reads.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoTokenizer
     from transformers.utils import logging
 
     if not path.exists():
@@ -63,10 +65,45 @@ def load_base(path: Path, dtype: "torch.dtype") -> Base:
     try:
         with redirect_stderr(StringIO()):  # a bar for the unpacking of GGUF that nothing else turns off
             tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
-            model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=file, dtype=dtype, local_files_only=True)
+            model = _load(path, dtype, device)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).strip().splitlines()[0]
         raise NotesError(f"{path}: not a language model that transformers reads ({reason})") from error
+    except (ImportError, RuntimeError) as error:  # of bitsandbytes, and of CUDA where memory runs out
+        raise NotesError(f"{path}: cannot be loaded {device.place}: {str(error).strip().splitlines()[0]}") from error
     if not tokenizer.chat_template:
         raise NotesError(f"{path}: the model has no chat template: choose an instruction-tuned one")
     return Base(path, model, tokenizer)
+
+
+def _load(path: Path, dtype: "torch.dtype", device: Device) -> "PreTrainedModel":
+    from transformers import AutoModelForCausalLM, GgufConfig
+
+    folder, file = (path, None) if path.is_dir() else (path.parent, path.name)
+    how: dict[str, Any] = {"dtype": dtype, "local_files_only": True}
+    if file and device.four_bit:
+        with TemporaryDirectory() as unpacked:  # transformers packs no GGUF file anew
+            _load(path, dtype, CPU).save_pretrained(unpacked)
+            return _load(Path(unpacked), dtype, device)
+    if file:
+        # else the package `kernels` would keep the weights packed, where no adapter can be trained beside them
+        how |= {"gguf_file": file, "quantization_config": GgufConfig(dequantize=True)}
+    if device.four_bit:
+        how |= {"quantization_config": four_bit(), "device_map": {"": device.name}}
+        return AutoModelForCausalLM.from_pretrained(folder, **how)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, **how)
+    return model.to(device.name)
+
+
+def four_bit() -> "BitsAndBytesConfig":
+    """Weights in 4 bit as QLoRA has them (Dettmers et al. 2023): the levels of a normal distribution, their constants
+    quantised too, computed with in bfloat16."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )

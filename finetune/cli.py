@@ -128,14 +128,10 @@ def _with_progress(name: str, asked: "list[Asked]", store: "Store") -> "list[Exa
 @home_option
 def train(folders: tuple[Path, ...], base: Path | None, budget: str, out: Path | None, start_from: Path | None) -> None:
     """Train an adapter on the examples. Stopped by Ctrl-C, the same command goes on."""
-    import torch
-
-    from finetune.base import load_base
     from finetune.batches import encode
     from finetune.examples import balanced
     from finetune.train import Plan, Run
     from finetune.tune import read_found
-    from knowledge.models import BASE_LANGUAGE_MODEL
 
     seconds = _seconds(budget)
     folders = folders or (settings().home / "finetune",)
@@ -143,7 +139,7 @@ def train(folders: tuple[Path, ...], base: Path | None, budget: str, out: Path |
     start_from = start_from or _shipped(base)
     plan = _told(Plan(steps=0, **read_found(folders[0])), folders[0])
     training, validation = (balanced(part, plan.unanswered, plan.seed) for part in _read(folders))
-    loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
+    loaded = _to_train(base)
     shown = encode(loaded, training, _MOST_TOKENS)
     held_out = encode(loaded, _some(validation, _VALIDATED), _MOST_TOKENS)
     plan = replace(plan, fingerprint=_fingerprint(loaded.path, shown, start_from))
@@ -151,6 +147,20 @@ def train(folders: tuple[Path, ...], base: Path | None, budget: str, out: Path |
     _train(run, shown, held_out)
     loss = f"its validation loss is {run.progress.best:.3f}" if held_out else "there were no validation examples"
     click.echo(f"{target / 'adapter'}: {loss}")
+
+
+def _to_train(path: Path | None) -> "Base":
+    """The model to tune, the default one where no other is named, on the device that is chosen for it, and said."""
+    import torch
+
+    from finetune.base import load_base
+    from finetune.device import for_training
+    from knowledge.models import BASE_LANGUAGE_MODEL
+
+    path = path or settings().models / BASE_LANGUAGE_MODEL
+    device = for_training(path)
+    click.echo(f"{path.name} {device}")
+    return load_base(path, torch.bfloat16, device)
 
 
 def _shipped(base: Path | None) -> Path | None:
@@ -223,19 +233,15 @@ def _fingerprint(base: Path, training: "list[Encoded]", start_from: Path | None)
 def tune(folder: Path | None, base: Path | None, budget: str, trials: int) -> None:
     """Search the learning rate and the mix that `train` uses, with --base the rank too. Stopped by Ctrl-C, the same
     command goes on."""
-    import torch
-
-    from finetune.base import load_base
     from finetune.batches import encode
     from finetune.tune import FOUND, search, write_found
-    from knowledge.models import BASE_LANGUAGE_MODEL
 
     seconds = _seconds(budget) / trials
     folder = folder or settings().home / "finetune"
     examples, validation = _read((folder,))
     if not validation:
         raise NotesError(f"{folder / 'valid.jsonl'}: holds no examples to compare the runs on")
-    loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
+    loaded = _to_train(base)
     held_out = _some(validation, _VALIDATED)
     start_from = _shipped(base)
     fingerprint = _fingerprint(loaded.path, encode(loaded, examples, _MOST_TOKENS), start_from)
@@ -344,6 +350,7 @@ def evaluate(
     from tqdm import tqdm
 
     from finetune.base import load_base
+    from finetune.device import for_replies
     from finetune.evaluate import as_dict, compare, table
     from finetune.examples import read_examples
     from finetune.export import MEASURED
@@ -356,7 +363,8 @@ def evaluate(
     examples = _some([example for file in files for example in read_examples(file)], most)
     if len(examples) < 2:
         raise NotesError(f"{files[0]}: holds too few examples to compare on: make more with `askmynotes finetune data`")
-    loaded = load_base(base or settings().models / BASE_LANGUAGE_MODEL, torch.bfloat16)
+    path = base or settings().models / BASE_LANGUAGE_MODEL
+    loaded = load_base(path, torch.bfloat16, for_replies(path))
     with tqdm(total=len(examples), unit="example", disable=None) as bar:
         compared = compare(loaded, before, adapter, examples, adapter / "replies.jsonl", bar.update)
     result = as_dict(compared)

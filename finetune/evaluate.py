@@ -104,9 +104,10 @@ def _adapted(base: Base, before: Path | None, after: Path) -> "PeftModel":
     from peft import PeftModel
 
     try:
-        model = PeftModel.from_pretrained(base.model, after, adapter_name="after", local_files_only=True)
+        where: dict[str, Any] = {"local_files_only": True, "torch_device": base.model.device.type}
+        model = PeftModel.from_pretrained(base.model, after, adapter_name="after", **where)
         if before:
-            model.load_adapter(str(before), adapter_name="before", local_files_only=True)
+            model.load_adapter(str(before), adapter_name="before", **where)
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise NotesError(f"{after}: not two adapters of {base.path.name} ({reason})") from error
@@ -125,7 +126,8 @@ def _replies(base: Base, model: Any, examples: Sequence[Example], adapter: str) 
     has_it = adapter in model.peft_config
     if has_it:
         model.set_adapter(adapter)
-    with nullcontext() if has_it else model.disable_adapter():
+    in_bfloat16 = torch.autocast(model.device.type, torch.bfloat16, enabled=model.device.type == "cuda")
+    with in_bfloat16, nullcontext() if has_it else model.disable_adapter():
         written = model.generate(
             input_ids=ids, attention_mask=seen, do_sample=False, max_new_tokens=_MOST_TOKENS, pad_token_id=end
         )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from finetune.base import Base, load_base
+from finetune.device import for_merging
 from knowledge.errors import NotesError
 from knowledge.models import CARD_SUFFIX, sha256
 from knowledge.prompt import Prompt
@@ -132,11 +133,11 @@ def _transformers_replies(base: Path, adapter: Path, prompts: Sequence[Prompt], 
     from peft import PeftModel
 
     loaded = load_base(base, torch.float32)
-    adapted: Any = PeftModel.from_pretrained(loaded.model, adapter, local_files_only=True)
-    model = adapted.merge_and_unload().eval()
+    adapted: Any = PeftModel.from_pretrained(loaded.model, adapter, local_files_only=True, torch_device="cpu")
+    model = adapted.merge_and_unload().eval().to(for_merging(base).name)
     replies = []
     for prompt in prompts:
-        ids = torch.tensor([loaded.prompt_ids(prompt)])
+        ids = torch.tensor([loaded.prompt_ids(prompt)], device=model.device)
         end = loaded.tokenizer.eos_token_id
         written = model.generate(
             ids, attention_mask=torch.ones_like(ids), do_sample=False, max_new_tokens=max_tokens, pad_token_id=end

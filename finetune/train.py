@@ -1,8 +1,10 @@
 """Tune a model with low-rank adapters (LoRA, Hu et al. 2021, https://arxiv.org/abs/2106.09685).
 
-The frozen weights and the adapter compute in bfloat16; what the optimiser adds up stays in float32. Only replies are
+The frozen weights and the adapter compute in bfloat16, and on a GPU the frozen ones may be held in 4 bit (QLoRA,
+Dettmers et al. 2023, https://arxiv.org/abs/2305.14314); what the optimiser adds up stays in float32. Only replies are
 learnt, and the output layer is computed at their places only. A run is a plan, fixed at its beginning, and a
-checkpoint: killed at any moment it goes on from there with the same batches, and ends as if nothing had happened.
+checkpoint: killed at any moment it goes on from there with the same batches, and ends as if nothing had happened. What
+one device has checkpointed another goes on with.
 """
 
 import json
@@ -24,6 +26,7 @@ from knowledge.errors import NotesError
 if TYPE_CHECKING:
     import torch
     from peft import PeftModel
+    from transformers import PreTrainedModel
 
 #: Rows that are computed at once; a larger batch is their sum.
 _ROWS_AT_ONCE = 8
@@ -120,10 +123,16 @@ class Run:
         import torch
 
         total = 0.0
-        for rows in _cut(batch, _ROWS_AT_ONCE):
-            loss = self._loss(rows) / len(batch)
-            loss.backward()
-            total += loss.item()
+        try:
+            for rows in _cut(batch, _ROWS_AT_ONCE):
+                loss = self._loss(rows) / len(batch)
+                loss.backward()
+                total += loss.item()
+        except torch.OutOfMemoryError as error:
+            raise NotesError(
+                "the GPU has too little memory left: end what else runs there, or train on the CPU with "
+                "CUDA_VISIBLE_DEVICES= before the command; it goes on from the last checkpoint"
+            ) from error
         for name, master in self._masters.items():
             master.grad = self._weights[name].grad.float()  # type: ignore[union-attr]
             self._weights[name].grad = None
@@ -140,9 +149,10 @@ class Run:
 
         ids, labels = tensors(rows, self.model.device)
         model: Any = self.model.get_base_model()
-        hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
         learnt = labels != -100
-        logits = model.get_output_embeddings()(hidden[learnt]).float()
+        with torch.autocast(ids.device.type, torch.bfloat16, enabled=ids.is_cuda):
+            hidden = model.get_decoder()(input_ids=ids, use_cache=False).last_hidden_state
+            logits = model.get_output_embeddings()(hidden[learnt]).float()
         losses = torch.nn.functional.cross_entropy(logits, labels[learnt], reduction="none")
         lengths = learnt.sum(1, keepdim=True).expand_as(learnt)[learnt]
         return (losses / lengths).sum()
@@ -206,7 +216,10 @@ class Run:
             master.copy_(held[f"master.{name}"])
             if f"step.{name}" in held:
                 keys = ("exp_avg", "exp_avg_sq", "step")
-                self._optimiser.state[master] = {key: held[f"{key}.{name}"] for key in keys}
+                # `step` stays on the CPU, where AdamW has it
+                self._optimiser.state[master] = {
+                    key: held[f"{key}.{name}"].to("cpu" if key == "step" else master.device) for key in keys
+                }
         self._copy_masters()
         self.progress = found
 
@@ -242,9 +255,13 @@ def _with_adapter(base: Base, rank: int, start_from: Path | None) -> "PeftModel"
     from peft import LoraConfig, PeftModel, get_peft_model
 
     base.model.requires_grad_(False)
+    if getattr(base.model, "is_loaded_in_4bit", False):
+        _save_memory(base.model)
     base.model.name_or_path = base.path.name  # as PEFT records it: no path of this machine
     if start_from:
-        model: Any = PeftModel.from_pretrained(base.model, start_from, is_trainable=True, local_files_only=True)
+        model: Any = PeftModel.from_pretrained(
+            base.model, start_from, is_trainable=True, local_files_only=True, torch_device=base.model.device.type
+        )
     else:
         settings = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         model = get_peft_model(base.model, settings)
@@ -253,6 +270,18 @@ def _with_adapter(base: Base, rank: int, start_from: Path | None) -> "PeftModel"
             # as the frozen weights: a mixture is converted at every layer, which takes as long as the work itself
             weight.data = weight.data.to(torch.bfloat16)
     return model
+
+
+def _save_memory(model: "PreTrainedModel") -> None:
+    """Norms and embeddings in float32 beside weights in 4 bit, and of each layer only the input kept for the way back
+    (Chen et al. 2016, https://arxiv.org/abs/1604.06174)."""
+    from peft import prepare_model_for_kbit_training
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    prepare_model_for_kbit_training(model, gradient_checkpointing_kwargs={"use_reentrant": False})
+    for module in model.modules():
+        if isinstance(module, GradientCheckpointingLayer):
+            module.training = True  # of itself alone: dropout inside it would need its random state to resume exactly
 
 
 def _rate(step: int, steps: int, end: int) -> float:

@@ -13,7 +13,8 @@ from knowledge.settings import Settings
 
 
 class LoraEngine(Engine):
-    """A LoRA adapter in safetensors, merged in memory with the base that it names, which lies in `models/`."""
+    """A LoRA adapter in safetensors, merged in memory with the base that it names, which lies in `models/`; on a GPU
+    where it fits there."""
 
     name = "lora"
 
@@ -30,7 +31,10 @@ class LoraEngine(Engine):
                 if text:
                     put(text)
 
-        ids = torch.tensor([self._base.prompt_ids(prompt)])
+        def stopped(ids: torch.Tensor, scores: object) -> torch.Tensor:
+            return torch.full((len(ids),), stop.is_set(), device=ids.device)
+
+        ids = torch.tensor([self._base.prompt_ids(prompt)], device=self._model.device)
         self.prompt_tokens = ids.shape[1]
         end = self._base.tokenizer.eos_token_id
         with torch.no_grad():
@@ -41,7 +45,7 @@ class LoraEngine(Engine):
                 max_new_tokens=max_tokens,
                 pad_token_id=end,
                 streamer=Pieces(self._base.tokenizer, skip_prompt=True, skip_special_tokens=True),
-                stopping_criteria=StoppingCriteriaList([lambda ids, scores: torch.full((len(ids),), stop.is_set())]),
+                stopping_criteria=StoppingCriteriaList([stopped]),
             )
 
 
@@ -62,11 +66,12 @@ def _load(base: Path, adapter: Path) -> tuple[Any, Any]:
     from peft import PeftModel
 
     from finetune.base import load_base
+    from finetune.device import for_merging
 
     loaded = load_base(base, torch.float32)
     try:
-        adapted: Any = PeftModel.from_pretrained(loaded.model, adapter, local_files_only=True)
+        adapted: Any = PeftModel.from_pretrained(loaded.model, adapter, local_files_only=True, torch_device="cpu")
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0]
         raise NotesError(f"{adapter}: is no adapter of {base.name} ({reason})") from error
-    return loaded, adapted.merge_and_unload().eval()
+    return loaded, adapted.merge_and_unload().eval().to(for_merging(base).name)
