@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,9 +22,12 @@ if TYPE_CHECKING:
     from ingest.pipeline import Summary
     from knowledge.documents import Hit, Reference
     from knowledge.models import InstalledModel
+    from knowledge.prompt import Prompt
     from knowledge.store import Store
 
 INTERRUPTED = 130
+#: Pieces of a reply that fine-tuning asks an engine for.
+_MOST_WRITTEN = 160
 
 
 batch_option = click.option(
@@ -41,10 +44,21 @@ class _Lazy(Commands):
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name == "finetune":
-            from finetune.cli import finetune
+            from finetune.cli import WRITERS, finetune
 
+            ctx.meta[WRITERS] = _writer
             return finetune
         return super().get_command(ctx, name)
+
+
+def _writer(engine: str) -> "Callable[[Prompt], str]":
+    """A function that has an engine reply. Raises NotesError where there is none of that name, or it writes nothing."""
+    from chatbot.engines import load_engine
+
+    loaded = load_engine(settings(), engine)
+    if loaded is None:
+        raise NotesError(f"the engine {engine!r} quotes notes and writes nothing: choose openai, gpt4all or lora")
+    return lambda prompt: "".join(loaded.stream(prompt, _MOST_WRITTEN))
 
 
 @click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -600,12 +614,13 @@ def _print_json(value: object) -> None:
     click.echo(json.dumps(value, ensure_ascii=False))
 
 
-def main() -> None:
-    """Run the command line. Exits 0 on success, 2 on wrong usage, 1 on a failure told in one line."""
+def main(arguments: Sequence[str] | None = None, program: str = "askmynotes") -> None:
+    """Run the command line, the process's own where none is given. Exits 0 on success, 2 on wrong usage, 1 on a failure
+    told in one line."""
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
     try:
-        cli(prog_name="askmynotes")
+        cli(arguments, prog_name=program)
     except Exception as error:  # a fault of ours: kept for a report, told in one line
         _report(error)
 

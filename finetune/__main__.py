@@ -1,5 +1,7 @@
 """`python -m finetune` is `askmynotes finetune`."""
 
-from finetune.cli import finetune
+import sys
 
-finetune(prog_name="python -m finetune")
+from chatbot.cli import main
+
+main(["finetune", *sys.argv[1:]], program="python -m")

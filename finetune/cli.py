@@ -6,7 +6,7 @@ import random
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from finetune.train import Plan, Progress, Run
     from knowledge.store import Store
 
+#: Where, in the context of the commands, a function from the name of an engine to one that writes replies is found:
+#: engines belong to the chat, which hands them in.
+WRITERS = "finetune.writers"
+_INTERRUPTED = 130
 #: The share of the sources that is kept for validation.
 _VALIDATION = 0.1
 _SEED = 1
@@ -31,7 +35,18 @@ _MOST_TOKENS = 768
 _VALIDATED = 256
 
 
-@click.group(cls=Commands)
+class _Resumable(Commands):
+    """What was stopped by Ctrl-C is said to go on."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted. What is done is kept: run the same command again to go on.", err=True)
+            ctx.exit(_INTERRUPTED)
+
+
+@click.group(cls=_Resumable)
 @home_option
 def finetune() -> None:
     """Tune the language model to your notes: data, train, evaluate, export, use."""
@@ -48,17 +63,24 @@ def finetune() -> None:
 )  # fmt: skip
 @click.option("--draft", "drafts", default=400, show_default=True, type=click.IntRange(0, 10_000), metavar="N",
               help="So many questions are drafted from your indexed notes; 0 for none.")  # fmt: skip
+@click.option("--paraphrase-with", "engine", metavar="ENGINE",
+              help="Have a language model put the questions in other words too: openai asks your server.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: finetune/ in the home folder]")
 @home_option
-def data(questions: tuple[Path, ...], squad: tuple[Path, ...], drafts: int, out: Path | None) -> None:
+def data(
+    questions: tuple[Path, ...], squad: tuple[Path, ...], drafts: int, engine: str | None, out: Path | None
+) -> None:
     """Make training and validation examples of questions whose answers are known: drafted from your notes, called good
-    in the chat, your own, and of public sets."""
+    in the chat, your own, and of public sets.
+
+    Stopped by Ctrl-C, what a language model has written is kept for the next time.
+    """
     from finetune.examples import card, split, write_examples
 
     if not (questions or squad or drafts):
         raise click.UsageError("Name a file with --questions or --squad, or let questions be drafted.")
     folder = out or settings().home / "finetune"
-    made = [*(_drafted(drafts) if drafts else ()), *(each for path in questions for each in _own(path))]
+    made = _of_notes(drafts, questions, engine, folder) if drafts or questions else []
     made += [example for path in squad for example in _of_set(path)]
     training, validation = split(made, _VALIDATION)
     for name, part in (("train", training), ("valid", validation)):
@@ -67,21 +89,38 @@ def data(questions: tuple[Path, ...], squad: tuple[Path, ...], drafts: int, out:
     (folder / "card.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
 
 
-def _drafted(number: int) -> "list[Example]":
-    from finetune.questions import drafted, rated
+def _of_notes(drafts: int, files: tuple[Path, ...], engine: str | None, folder: Path) -> "list[Example]":
+    """Of questions that are drafted, of a person's own, and of those whose answers were called good."""
+    from finetune.paraphrase import in_other_words
+    from finetune.questions import drafted, rated, read_own
     from knowledge.history import History
 
     store, history = open_store(), History(settings().home)
-    asked = [*rated(store, history), *drafted(store, number, _SEED)]
+    given = [*rated(store, history), *(each for path in files for each in read_own(path, store))]
     history.close()
+    new = list(drafted(store, drafts)) if drafts else []
+    asked = [*in_other_words(new, _SEED), *given]
+    if engine:
+        asked += _rephrased([*new, *given], engine, store, folder / "paraphrases.jsonl")
     return _with_progress("your notes", asked, store)
 
 
-def _own(path: Path) -> "list[Example]":
-    from finetune.questions import read_own
+def _rephrased(asked: "list[Asked]", engine: str, store: "Store", file: Path) -> "list[Asked]":
+    from tqdm import tqdm
 
-    store = open_store()
-    return _with_progress(path.name, list(read_own(path, store)), store)
+    from finetune.rephrase import Kept, rephrased
+
+    write = click.get_current_context().meta[WRITERS](engine)
+    counted = Kept()
+    ways = rephrased(asked, engine, write, store, file, counted)
+    try:
+        found = [
+            way for some in tqdm(ways, desc=engine, total=len(asked), unit="question", disable=None) for way in some
+        ]
+    except NotesError as error:
+        raise NotesError(f"{error}. What was written is kept: the same command goes on") from error
+    click.echo(f"{counted.kept} of {counted.written} other ways to ask by {engine} are kept: those that ask the same")
+    return found
 
 
 def _of_set(path: Path) -> "list[Example]":

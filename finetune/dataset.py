@@ -34,6 +34,8 @@ class Asked:
     answers: tuple[str, ...]
     answerable: bool
     source: str
+    #: whether it leans on an answer from `chunk`, and has its topic added
+    follows: bool = False
 
 
 def examples(store: Store, asked: Iterable[Asked], seed: int) -> Iterator[Example]:
@@ -43,7 +45,7 @@ def examples(store: Store, asked: Iterable[Asked], seed: int) -> Iterator[Exampl
     """
     for number, each in enumerate(asked):
         chance = random.Random(f"{seed} {number} {each.question}")
-        found = gather(each.question, store).sections
+        found = gather(each.question, store, keep=(each.chunk,) if each.follows else ()).sections
         gold = next((hit for hit in found if _holds(hit.chunk, each)), Hit(store.around(each.chunk), 0.0))
         shown = [found and about_as_good(found)]
         way = chance.random()

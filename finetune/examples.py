@@ -134,8 +134,8 @@ def balanced(examples: Sequence[Example], unanswered: float, seed: int) -> list[
 
 
 def card(examples: Iterable[Example]) -> dict[str, object]:
-    """What a data set holds, by kind; how many sources and unanswered questions."""
-    examples = list(examples)
+    """What a data set holds as it is written, by kind; how many sources and unanswered questions."""
+    examples = list(_distinct(examples))
     kinds: dict[str, int] = {}
     for example in examples:
         kinds[example.kind] = kinds.get(example.kind, 0) + 1

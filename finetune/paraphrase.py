@@ -1,9 +1,14 @@
-"""Other ways to ask the same: people who search their notes seldom write whole sentences."""
+"""Other ways to ask the same, by rules: people who search their notes seldom write whole sentences, and go on from
+the last answer."""
 
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from finetune.dataset import Asked
+from knowledge.evidence import stems
+from knowledge.follow_up import leans, with_topic
 from knowledge.text import content_words
 
 #: So many ways of asking are taken of each question, itself included.
@@ -28,6 +33,47 @@ _RULES = tuple(
         (r"Why (?P<what>.+)\?", ("reason why {what}", "for what reason {what}?")),
     )
 )
+
+
+#: Questions, and how they go on from an answer on the same topic: where they ask for something in it (`what`, unless it
+#: is the topic), and where they ask for the topic itself.
+_NEW = ("and {what}?", "what about {what}?")
+_GOING_ON = tuple(
+    (re.compile(pattern), in_it, itself)
+    for pattern, in_it, itself in (
+        (r"What do my notes on .+ say about (?P<what>.+)\?", _NEW, ()),
+        (
+            r"What do my notes say about (?P<what>.+)\?",
+            _NEW,
+            ("tell me more", "and what else is there?", "more about it"),
+        ),
+        (r"What did I list under “(?P<what>.+)”\?", (), ("and which are there?", "so what are they?")),
+        (r"Where did I read (?:about )?(?P<what>.+)\?", (), ("show me the link", "and where did I read that?")),
+        (r"How do I (?P<what>.+)\?", (), ("how is it done?", "and how do I do that?")),
+        (r"What (?:is|are) (?:the )?(?P<what>.+)\?", _NEW, ("what is it?", "and what does it mean?")),
+    )
+)
+
+
+def in_other_words(asked: Iterable[Asked], seed: int) -> Iterator[Asked]:
+    """Every question, the other ways to ask it, and where it may follow an answer from the same section the way to
+    go on from there."""
+    for each in asked:
+        yield from (replace(each, question=way) for way in paraphrased(each.question, seed))
+        if each.answerable and (goes_on := _going_on(each, seed)):
+            yield replace(each, question=with_topic(goes_on, each.chunk.heading_path[-1]), follows=True)
+
+
+def _going_on(asked: Asked, seed: int) -> str:
+    """The question as one that leans on its section; nothing where it has more words of its own than that takes."""
+    heading = asked.chunk.heading_path[-1]
+    topic = stems(heading.partition(":")[0])
+    for pattern, in_it, itself in _GOING_ON:
+        if match := pattern.fullmatch(asked.question):
+            forms = itself if topic and topic <= stems(match["what"]) <= stems(heading) else in_it
+            goes_on = random.Random(f"{seed} {asked.question}").choice(forms or ("",)).format(what=match["what"])
+            return goes_on if goes_on and leans(goes_on) else ""
+    return ""
 
 
 def paraphrased(question: str, seed: int) -> list[str]:

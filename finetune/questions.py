@@ -7,9 +7,9 @@ from typing import Any
 
 from finetune.dataset import Asked
 from finetune.draft import draft
-from finetune.paraphrase import paraphrased
 from knowledge.documents import Chunk, Document
 from knowledge.errors import NotesError
+from knowledge.follow_up import leans, with_topic
 from knowledge.history import History
 from knowledge.store import Store
 from knowledge.text import sentence_spans
@@ -70,7 +70,8 @@ def index(store: Store, documents: list[Document]) -> None:
 def read_own(path: Path, store: Store) -> Iterator[Asked]:
     """The questions of a file for `askmynotes evaluate` that name a section which is indexed, or are unanswerable.
 
-    A section is a source: its questions stay together. A single fact of `must` serves as the answer where `answers`
+    A section is a source: its questions stay together. One that leans on those `after` which it was asked has the
+    section's heading added, as the chat would. A single fact of `must` serves as the answer where `answers`
     are missing. Raises NotesError with the file and the line of what is no question.
     """
     known = _Known(store)
@@ -82,12 +83,11 @@ def read_own(path: Path, store: Store) -> Iterator[Asked]:
                 raise NotesError(f'{path}:{number}: not a question such as {{"q": "...", "section": "..."}}') from error
 
 
-def drafted(store: Store, number: int, seed: int) -> Iterator[Asked]:
-    """Up to `number` questions that rules draft from the indexed notes, each also as people might type it."""
+def drafted(store: Store, number: int) -> Iterator[Asked]:
+    """Up to `number` questions that rules draft from the indexed notes."""
     known = _Known(store)
     for entry in draft(store, number):
-        for question in paraphrased(str(entry["q"]), seed):
-            yield from known.asked({**entry, "q": question})
+        yield from known.asked(entry)
 
 
 def rated(store: Store, history: History) -> Iterator[Asked]:
@@ -119,7 +119,9 @@ class _Known:
         answers = tuple(entry.get("answers") or _fact(entry.get("must", [])))
         if on_page:
             chunk = next((chunk for chunk in on_page if any(a in chunk.text for a in answers)), on_page[0])
-            yield Asked(question, chunk, answers, answerable, f"{chunk.source}#{chunk.heading}")
+            follows = bool(entry.get("after")) and leans(question)
+            asked = with_topic(question, chunk.heading_path[-1]) if follows else question
+            yield Asked(asked, chunk, answers, answerable, f"{chunk.source}#{chunk.heading}", follows)
         elif self._by_heading and not answerable:
             yield Asked(question, next(iter(self._by_heading.values()))[0], (), False, question)
 

@@ -3,8 +3,10 @@ import json
 import pytest
 from pydantic import TypeAdapter
 
-from chatbot.answer import Answer, Assistant
+from chatbot.answer import Answer, Assistant, Citation
+from chatbot.rewrite import standalone
 from finetune.dataset import examples
+from finetune.paraphrase import in_other_words
 from finetune.questions import drafted, index, rated, read_own, read_squad
 from knowledge.errors import NotesError
 from knowledge.history import History
@@ -68,7 +70,7 @@ def test_what_the_notes_do_not_answer_is_not_answered(made):
 
 def test_notes_give_questions_by_themselves_asked_in_several_ways(add, store):
     add(HOUSE)
-    asked = list(drafted(store, 20, 1))
+    asked = list(in_other_words(drafted(store, 20), 1))
     found = list(examples(store, asked, 1))
     assert len({each.question for each in asked}) > 20
     assert {each.kind for each in found} >= {"span", "section"}
@@ -76,6 +78,29 @@ def test_notes_give_questions_by_themselves_asked_in_several_ways(add, store):
         for number in each.cited:
             shown = each.passages[number - 1]
             assert each.answer == "See" or any(each.answer in line for line in shown.lines)
+
+
+def test_a_question_that_leans_on_the_last_answer_is_learnt_as_the_chat_asks_it(add, store):
+    add(HOUSE)
+    asked = [each for each in in_other_words(drafted(store, 20), 1) if each.follows]
+    assert asked
+    for each in asked:
+        typed, _, topic = each.question.rpartition(" (")
+        assert topic == f"{each.chunk.heading_path[-1]})"
+        before = Answer("q", citations=(Citation(1, each.chunk, ((0, 1),)),))
+        assert standalone(typed, [before]) == each.question
+    shown = [example for example in examples(store, asked, 1) if example.cited]
+    assert shown
+    assert {each.passages[each.cited[0] - 1].heading for each in shown} <= {
+        each.chunk.heading_path[-1] for each in asked
+    }
+
+
+def test_a_question_of_ones_own_that_leans_on_those_before_it_gets_its_topic(made):
+    [found, *_] = made(
+        {"q": "what does it cost?", "after": ["who services the boiler?"], "section": "Boiler service", "must": ["120"]}
+    )
+    assert found.question == "what does it cost? (Boiler service)"
 
 
 def test_what_was_called_good_in_the_chat_is_learnt(add, store, settings):

@@ -64,7 +64,13 @@ def test_examples_without_an_answer_are_no_more_than_their_share():
 
 
 def test_the_card_counts():
-    counted = card([example(kind="span"), example(question="Why?", answer="", cited=(), kind="near", source="b.md")])
+    counted = card(
+        [
+            example(kind="span"),
+            example(kind="span"),
+            example(question="Why?", answer="", cited=(), kind="near", source="b.md"),
+        ]
+    )
     assert counted | {"sha256": ""} == {
         "examples": 2, "sources": 2, "unanswered": 1, "kinds": {"near": 1, "span": 1}, "sha256": "",
     }  # fmt: skip

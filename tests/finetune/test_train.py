@@ -5,6 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.modeling_layers import GradientCheckpointingLayer
 
 from finetune.base import Base
 from finetune.batches import Encoded, batches, tensors
@@ -72,6 +73,43 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(base, tmp_path):
     )
     one, other = adapter(tmp_path / "whole"), adapter(tmp_path / "broken")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_keeping_only_the_inputs_of_layers_changes_no_loss_and_no_gradient(base, tmp_path):
+    base.model.float().eval()  # as it is loaded
+    batch = always(5, 8, 1)
+    seen = {}
+    for kept in ("all", "inputs"):
+        base.model.is_loaded_in_4bit = kept == "inputs"  # as after loading in 4 bit, which takes a GPU
+        run = Run(base, PLAN, tmp_path / kept)
+        assert any(module.training for module in run.model.modules() if is_layer(module)) == (kept == "inputs")
+        seen[kept] = [run._step(batch) for _ in range(3)]
+        run.model.unload()
+    assert seen["inputs"] == pytest.approx(seen["all"], rel=1e-4)
+    assert seen["all"][0] != seen["all"][2]
+
+
+def is_layer(module):
+    return isinstance(module, GradientCheckpointingLayer)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA GPU")
+def test_what_a_gpu_has_begun_the_cpu_ends(base, tmp_path):
+    def stop(progress, loss):
+        if progress.step == 5:
+            raise KeyboardInterrupt
+
+    training, validation = always(5, 50, 1), always(5, 8, 2)
+    base.model.to("cuda")
+    run = Run(base, PLAN, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run.train(training, validation, stop)
+    run.model.unload()
+    base.model.to("cpu")
+    resumed = Run(base, PLAN, tmp_path / "run")
+    assert resumed.progress.step == 5
+    resumed.train(training, validation, quiet)
+    assert resumed.progress.step == PLAN.steps
 
 
 def test_an_unfinished_run_of_another_plan_is_refused(base, tmp_path):
