@@ -24,7 +24,8 @@ class _Page(gr.Blocks):
     async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
         try:
             return await super().process_api(*args, **options)
-        except gr.Error:
+        except gr.Error as error:
+            error.print_exception = False  # it is shown on the page
             raise
         except Exception as error:  # any fault in any handler
             faults.tell(error)
@@ -59,6 +60,6 @@ def mount_page(server: Any, service: Service) -> Any:
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
-        max_file_size=0,
+        max_file_size=1,  # byte: nothing is uploaded; 0 would let in files of any size
         auth_dependency=user_of,
     )

@@ -1,19 +1,18 @@
 """Faults of the program, told without the values they hold: questions, words of notes, keys."""
 
-import logging
 import traceback
 from typing import TYPE_CHECKING
+
+import click
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-_log = logging.getLogger(__name__)
-
 
 def tell(error: BaseException) -> None:
-    """Log what kind of error it is and where it was raised; what an error says may quote what was asked."""
+    """Print what kind of error it is and where it was raised; what an error says may quote what was asked."""
     places = "".join(traceback.format_tb(error.__traceback__))
-    _log.error("A request failed inside askmynotes: %s\n%s", type(error).__name__, places)
+    click.echo(f"A request failed inside askmynotes: {type(error).__name__}\n{places}", err=True)
 
 
 class ToldWithoutValues:

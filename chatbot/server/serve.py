@@ -70,6 +70,7 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
         docs_url="/api/docs",
         redoc_url=None,
         static_url="/api/docs/files",
+        responses={401: {"description": "There are users, and no key or password of one was sent"}},
     )
     # the last one is asked first
     server.add_middleware(PageFilesOnly, folder=service.settings.home / "gradio")

@@ -223,7 +223,10 @@ def test_hostile_notes_load_and_run_nothing(open_page, tmp_path, models):
         "The attack plan says ![x](http://evil.example/?q=1) and <script>window.hacked=1</script>.\n\n"
         "- attack plan <img src=http://evil.example/2.png onerror=window.hacked=1>\n"
         "- attack plan [click](javascript:window.hacked=1) <svg onload=window.hacked=1>\n"
-        "- attack plan ![x][1] <details open ontoggle=window.hacked=1>\n\n[1]: http://evil.example/3.png\n"
+        "- attack plan ![x][1] <details open ontoggle=window.hacked=1>\n"
+        "- attack plan <div style='background:url(http://evil.example/4.png)'>x</div> &lt;img src=http://evil.example/5&gt;\n"
+        "- attack plan <a href=http://evil.example ping=http://evil.example/6>x</a> <style>@import 'http://evil.example/7'"
+        "</style>\n\n[1]: http://evil.example/3.png\n"
     )
     store = Store(settings)
     ingest(store, settings, [note.parent])

@@ -20,6 +20,11 @@ HOSTILE = [
     "[click](data:text/html;base64,PHNjcmlwdD4=)",
     '<a href="http://evil.example" ping="http://evil.example">x</a>',
     '<div style="background:url(http://evil.example)">x</div>',
+    # harmless until something reads them a second time
+    "&lt;img src=x onerror=alert(1)&gt;",
+    "<<script>script>alert(1)<</script>/script>",
+    "[click](&#106;avascript:alert(1))",
+    "`</code><img src=x onerror=alert(1)>`",
 ]
 
 

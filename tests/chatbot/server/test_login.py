@@ -240,7 +240,7 @@ def test_an_mcp_client_takes_the_key(household):
 
 def test_a_name_and_a_password_serve_too(client):
     assert client.get("/api/conversations", auth=("ada", PASSWORD)).status_code == 200
-    for given in ("Basic", "Basic !!!", "Basic bm9uZQ==", "Digest x", "Bearer", "Bearer "):
+    for given in ("Basic", "Basic !!!", "Basic bm9uZQ==", "Digest x", "Bearer", "Bearer x"):
         with httpx.Client(base_url=client.base_url, transport=httpx.HTTPTransport(local_address="127.0.0.7")) as other:
             assert other.get("/api/conversations", headers={"Authorization": given}).status_code == 401, given
 
