@@ -14,8 +14,8 @@ _REMEMBERED = 256
 
 
 class Conversations:
-    """Answers questions at the end of conversations. May be shared between threads, and between users: an answer depends
-    on the questions and the notes alone, and the notes are everybody's."""
+    """Answers questions at the end of conversations. May be shared between threads, and between users: an answer
+    depends on the questions and the notes alone, and the notes are everybody's."""
 
     def __init__(self, assistant: "Assistant") -> None:
         self._assistant = assistant
