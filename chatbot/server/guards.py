@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.websockets import WebSocketClose
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Gradio's routes that serve files, and those that would fetch from elsewhere
@@ -28,7 +28,8 @@ def machine_names() -> tuple[str, ...]:
 
 
 class OwnNamesOnly:
-    """Refuses requests that name another host (DNS rebinding), and those that a page of another origin sends."""
+    """Refuses requests that name another host (DNS rebinding), and those that a page of another origin sends. Nor may
+    such a page show this one in a frame, where people click on what they do not see."""
 
     def __init__(self, app: "ASGIApp", names: Iterable[str]) -> None:
         self._app = app
@@ -42,7 +43,13 @@ class OwnNamesOnly:
                 refusal = "This server answers only to its own name, and to no page of another site."
                 await PlainTextResponse(refusal, 403)(scope, receive, send)
             return
-        await self._app(scope, receive, send)
+
+        async def unframed(message: "Message") -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Frame-Options"] = "DENY"
+            await send(message)
+
+        await self._app(scope, receive, unframed)
 
     def _is_own(self, scope: "Scope") -> bool:
         """Whether a request names this machine, and comes from no page, or from one that this server sent."""

@@ -143,11 +143,12 @@ def test_another_site_reaches_nothing_with_a_login_either(client, headers):
     assert client.get("/api/sources").status_code == 200, "nobody was logged out"
 
 
-def test_no_answer_may_be_read_by_other_origins(client, household):
+def test_no_answer_may_be_read_or_framed_by_other_origins(client, household):
     for route in ("/", "/login", "/healthz", "/config", "/v1/models", "/gradio_api/info", "/theme.css"):
         answered = client.get(route, headers={"Origin": household.url})
         assert answered.status_code < 400
         assert answered.headers.get("access-control-allow-origin", household.url) == household.url
+        assert answered.headers["x-frame-options"] == "DENY"
 
 
 # -- T12: LangChain's own form --------------------------------------------------------------------------------------
