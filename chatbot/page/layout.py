@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio_client.utils import is_file_obj, traverse
 
 from chatbot.page import chat
-from chatbot.page.texts import FAULT, TITLE
+from chatbot.page.texts import FAULT, NO_FILES, TITLE
 from chatbot.server import faults
 from chatbot.server.api import user_of
 from chatbot.service import Service
@@ -19,17 +20,23 @@ _MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
 
 
 class _Page(gr.Blocks):
-    """A page whose faults are told without the words of the person: Gradio would print them with all that they hold."""
+    """A page that takes no files: Gradio, when it is mounted, copies any file that an event names into the folder that
+    it serves. And one whose faults are told without the words of the person, which Gradio would print."""
 
-    async def process_api(self, *args: Any, **options: Any) -> dict[str, Any]:
+    async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> dict[str, Any]:
         try:
-            return await super().process_api(*args, **options)
+            traverse(inputs, _refuse, is_file_obj)
+            return await super().process_api(block_fn, inputs, *args, **options)
         except gr.Error as error:
             error.print_exception = False  # it is shown on the page
             raise
         except Exception as error:  # any fault in any handler
             faults.tell(error)
             raise gr.Error(FAULT, print_exception=False) from error
+
+
+def _refuse(_: Any) -> None:
+    raise gr.Error(NO_FILES)
 
 
 def create(service: Service) -> gr.Blocks:

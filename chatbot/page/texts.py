@@ -2,6 +2,7 @@
 
 TITLE = "Ask my notes"
 FAULT = "Something went wrong inside askmynotes. What was wrong is told where it was started."
+NO_FILES = "The page takes no files."
 
 # -- login -----------------------------------------------------------------------------------------------------------
 
