@@ -4,8 +4,9 @@
      "kind": "span", "passages": [{"heading": "Museums", "lines": ["The museum ..."]},
                                   {"heading": "Cafés", "lines": ["Ours opened in 1921.", "It closed in 1960."]}]}
 
-`source` is what the example was made from: all of one source end up on the same side of a split, so that what is
-measured was never trained on. An example without an answer is one that the passages do not answer.
+The answer stands in a line of a passage that it cites, or is "See" where all of that passage answers. An example
+without an answer is one that the passages do not answer. `kind` only says how it was made. `source` is what it was made
+from: all of one source end up on the same side of a split, so that what is measured was never trained on.
 """
 
 import hashlib
@@ -51,6 +52,10 @@ class Example(BaseModel):
             raise ValueError("an answer needs the number of a passage in `cited`, and no answer needs none")
         if not all(1 <= number <= len(self.passages) for number in self.cited):
             raise ValueError(f"`cited` names a passage that is not there: {list(self.cited)}")
+        cited = [self.passages[number - 1] for number in self.cited]
+        lines = [line.lower() for passage in cited for line in (passage.heading, *passage.lines)]
+        if self.answer not in ("", prompt.SEE) and not any(self.answer.lower() in line for line in lines):
+            raise ValueError(f"the answer stands in no line of a passage that it cites, and is not {prompt.SEE!r}")
         return self
 
     @property
@@ -73,11 +78,7 @@ def read_examples(path: Path) -> list[Example]:
     Raises NotesError with the file and the line of the first that is none.
     """
     found = []
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotesError(f"{path}: cannot be read ({error})") from error
-    for number, line in enumerate(lines, start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
                 found.append(Example.model_validate_json(line))
@@ -86,10 +87,25 @@ def read_examples(path: Path) -> list[Example]:
     return found
 
 
+def read_lines(path: Path) -> list[str]:
+    """The lines of a JSONL file, in UTF-8 with a byte order mark or without.
+
+    Raises NotesError where it cannot be read.
+    """
+    try:
+        # not `splitlines`: other ends of lines may stand inside a string of JSON
+        return path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise NotesError(f"{path}: is not in UTF-8: save it so") from error
+    except OSError as error:
+        raise NotesError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def _first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else first["msg"]
+    told = first["msg"].removeprefix("Value error, ")
+    return f"{where}: {told}" if where else told
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from finetune.dataset import Asked
 from finetune.draft import draft
+from finetune.examples import read_lines
 from knowledge.documents import Chunk, Document
 from knowledge.errors import NotesError
 from knowledge.follow_up import leans, with_topic
@@ -75,7 +76,7 @@ def read_own(path: Path, store: Store) -> Iterator[Asked]:
     are missing. Raises NotesError with the file and the line of what is no question.
     """
     known = _Known(store)
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
             try:
                 yield from known.asked(json.loads(line))

@@ -32,6 +32,8 @@ def test_what_is_written_is_read_again_and_repeated_questions_are_written_once(t
         ({"cited": [3]}, "a passage that is not there"),
         ({"cited": []}, "an answer needs the number of a passage"),
         ({"answer": ""}, "no answer needs none"),
+        ({"answer": "Miller"}, "the answer stands in no line of a passage that it cites"),
+        ({"cited": [2]}, "the answer stands in no line of a passage that it cites"),
         ({"passages": []}, "passages: "),
         ({"question": ""}, "question: "),
         ({"colour": "red"}, "colour: "),
@@ -42,6 +44,16 @@ def test_a_line_that_is_no_example_is_named(tmp_path, changes, reason):
     lines = [json.loads(example().model_dump_json()), {**json.loads(example().model_dump_json()), **changes}]
     file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(NotesError, match=f"train.jsonl:2: .*{reason}"):
+        read_examples(file)
+
+
+def test_files_of_other_programs_are_read_and_what_is_no_text_is_told(tmp_path):
+    file = tmp_path / "train.jsonl"
+    odd = example(question="Who\u2028came?")
+    file.write_text(f"\ufeff{odd.model_dump_json()}\r\n\r\n", encoding="utf-8")
+    assert read_examples(file) == [odd]
+    file.write_bytes("é".encode("latin-1"))
+    with pytest.raises(NotesError, match=r"train.jsonl: is not in UTF-8"):
         read_examples(file)
 
 
