@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 
 from chatbot.decide import Decider, Decision, features
-from chatbot.engines import Engine, load_engine
+from chatbot.engines import Engine, Waiting, load_engine
 from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
 from chatbot.rewrite import leans_on, standalone
@@ -105,10 +105,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer, or as much of it as there is yet; `state` is "searching" | "reading" | "writing" | "done"."""
+    """An answer, or as much of it as there is yet; `state` is "searching" | "reading" | "waiting" | "writing" | "done".
+    While it waits for the language model, `ahead` replies to others come before it."""
 
     question: str
     state: str = "searching"
+    ahead: int = 0
     route: str = "notes"
     intent: str | None = None
     parts: tuple[Part, ...] = ()
@@ -167,7 +169,8 @@ def _as_markdown(part: Part) -> str:
 
 
 class Assistant:
-    """Answers from a store. May be shared between threads: generations wait for one another, searches do not."""
+    """Answers from a store. May be shared between threads: generations wait for one another, searches do not. Whoever
+    asks may be named by `asker`: the askers take turns."""
 
     def __init__(self, store: Store, settings: Settings, engine: str | None = None) -> None:
         self._store = store
@@ -179,12 +182,14 @@ class Assistant:
         self._small_talk = load_small_talk()
         self._bot: IntentBot | None = None
 
-    def answer(self, question: str) -> Answer:
+    def answer(self, question: str, asker: str = "") -> Answer:
         """The complete answer."""
-        *_, last = self.stream(question)
+        *_, last = self.stream(question, asker=asker)
         return last
 
-    def stream(self, question: str, earlier: Sequence[Answer] = (), quoted: bool = False) -> Generator[Answer]:
+    def stream(
+        self, question: str, earlier: Sequence[Answer] = (), quoted: bool = False, asker: str = ""
+    ) -> Generator[Answer]:
         """The answer so far, again and again, until its state is "done". Closing the generator stops the engine.
 
         `earlier` are the answers of the conversation so far: a question that leans on them is asked with its topic, and
@@ -212,12 +217,12 @@ class Assistant:
         engine, problem = (None, "") if quoted else self._load_engine()
         if enumeration(choose(evidence.sections[0], evidence)):
             engine = None  # a list is quoted whole: of one a small model says an item or two
-        with closing(self._write(answer, evidence, clock, engine, problem)) as answers:
+        with closing(self._write(answer, evidence, clock, engine, problem, asker)) as answers:
             for answer in answers:
                 yield answer
         yield clock.done(answer)
 
-    def again(self, answer: Answer) -> Generator[Answer]:
+    def again(self, answer: Answer, asker: str = "") -> Generator[Answer]:
         """Answer the question of `answer` from the same evidence in the other way: quote the notes where a language
         model wrote it, which would only say the same words again, and else let the model write. As `stream` otherwise.
 
@@ -236,7 +241,7 @@ class Assistant:
         clock.mark("retrieve")
         why = Why(asked, evidence.hits, answer.why.decision)
         answer = Answer(answer.question, state="reading", sections=evidence.sections, why=why)
-        with closing(self._write(answer, evidence, clock, engine)) as answers:
+        with closing(self._write(answer, evidence, clock, engine, asker=asker)) as answers:
             for answer in answers:
                 yield answer
         if answer.engine == "extract" and answer.parts[-1].kind != "note":
@@ -303,7 +308,13 @@ class Assistant:
     # -- writing ----------------------------------------------------------------------------------------------------
 
     def _write(
-        self, answer: Answer, evidence: Evidence, clock: "_Clock", engine: Engine | None, problem: str = ""
+        self,
+        answer: Answer,
+        evidence: Evidence,
+        clock: "_Clock",
+        engine: Engine | None,
+        problem: str = "",
+        asker: str = "",
     ) -> Generator[Answer]:
         """The answer as it grows: what the model says and the notes support, the notes' own words, their links.
 
@@ -314,7 +325,7 @@ class Assistant:
         reading = excerpts(near, evidence.scored)
         pointed: Chunk | None = None
         if engine and reading:
-            pointed, problem = yield from self._say(engine, reading, draft, clock)
+            pointed, problem = yield from self._say(engine, reading, draft, clock, asker)
         clock.mark("first_token")
         # where the model answers from what was found first, the others are not needed
         for section in near[:1] if near[0].chunk == pointed else sorted(near, key=lambda hit: hit.chunk != pointed):
@@ -342,13 +353,13 @@ class Assistant:
         draft.quoted = True
 
     def _say(
-        self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock"
+        self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock", asker: str
     ) -> Generator[Answer, None, tuple[Chunk | None, str]]:
         """Add the model's sentences that the notes support. Returns the section that it answers from, if it does; and
         why there are no more, if that is a failure."""
         pointed: Chunk | None = None
         try:
-            with closing(self._sentences(engine, reading, draft, clock)) as sentences:
+            with closing(self._sentences(engine, reading, draft, clock, asker)) as sentences:
                 for sentence in sentences:
                     said, numbers = read_reply(sentence)
                     cited = [reading[number - 1] for number in numbers if number <= len(reading) and number]
@@ -376,7 +387,7 @@ class Assistant:
             return self._engine, ""
 
     def _sentences(
-        self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock"
+        self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock", asker: str
     ) -> Generator[str]:
         """The sentences of the model's reply, each as soon as it is complete, and empty ones in between, so that the
         reader can leave at any token."""
@@ -384,8 +395,10 @@ class Assistant:
         prompt = build_prompt(parse(draft.answer.why.asked).text, passages, engine.prompt_bytes)
         text = ""
         completion = 0
-        with closing(engine.stream(prompt, MAX_REPLY_TOKENS)) as pieces:
+        with closing(engine.stream(prompt, MAX_REPLY_TOKENS, asker)) as pieces:
             for piece in pieces:
+                if isinstance(piece, Waiting):
+                    draft.wait(piece.ahead)
                 if piece:
                     clock.mark("first_token")
                     completion += 1
@@ -447,6 +460,10 @@ class _Draft:
         self._store = store
         #: whether a section has been quoted
         self.quoted = False
+
+    def wait(self, ahead: int) -> None:
+        """Remember how many replies are written before this one."""
+        self.answer = replace(self.answer, state="waiting" if ahead else "writing", ahead=ahead)
 
     def heard(self, piece: str, tokens: dict[str, int]) -> None:
         """Remember a piece of the model's reply, as it wrote it."""

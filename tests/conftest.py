@@ -168,7 +168,7 @@ class ScriptedEngine:
         self.prompts = []
         self.closed = False
 
-    def stream(self, prompt, max_tokens):
+    def stream(self, prompt, max_tokens, asker=""):
         self.prompts.append(prompt)
         try:
             yield from self.pieces

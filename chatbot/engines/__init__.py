@@ -9,21 +9,31 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 
+from chatbot.engines.turns import PULSE, Turns
 from knowledge.errors import NotesError
 from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 
 ENGINES = ("gpt4all", "openai", "lora", "extract")
 
-#: A reader gets something, if only an empty piece, this often (seconds), and so can leave.
-PULSE = 0.1
+
+class Waiting(str):
+    """An empty piece of a reply that is not being written yet, or just begins: `ahead` others come before it."""
+
+    ahead: int
+
+    def __new__(cls, ahead: int) -> "Waiting":
+        self = super().__new__(cls)
+        self.ahead = ahead
+        return self
 
 
 class Engine(ABC):
-    """May be shared between threads: replies wait for one another. A reply may take so many seconds, its waiting
-    included."""
+    """May be shared between threads: replies wait for one another. A reply may take so many seconds from its turn on,
+    and the queue before it may stand still for as long."""
 
     name: str
     #: bytes of UTF-8 that system and user text may have together, so that the reply fits into 4,096 tokens as well:
@@ -34,11 +44,12 @@ class Engine(ABC):
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._turn = threading.Lock()
+        self._turns = Turns()
 
-    def stream(self, prompt: Prompt, max_tokens: int) -> Generator[str]:
+    def stream(self, prompt: Prompt, max_tokens: int, asker: str = "") -> Generator[str]:
         """At most `max_tokens` pieces of the reply, each a token or more, and an empty one whenever nothing came for
-        a tenth of a second. Closing the generator stops the work behind it, and does not wait until it has stopped.
+        a tenth of a second: a `Waiting` until the reply has its turn, in which askers alternate. Closing the generator
+        stops the work behind it, and does not wait until it has stopped.
 
         Raises NotesError where the model fails, and where the time is over.
         """
@@ -49,7 +60,7 @@ class Engine(ABC):
         pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
         stop = threading.Event()
         # a daemon: a model that does not stop keeps nobody from leaving the program
-        arguments = (prompt, max_tokens, stop, pieces.put)
+        arguments = (prompt, max_tokens, asker, stop, pieces.put)
         threading.Thread(target=self._work, args=arguments, name=self.name, daemon=True).start()
         written = 0
         try:
@@ -58,6 +69,8 @@ class Engine(ABC):
                     raise piece
                 if isinstance(piece, BaseException):
                     raise NotesError(f"the language model failed: {piece}") from piece
+                if isinstance(piece, Waiting):  # the queue has moved
+                    deadline = time.monotonic() + self._seconds
                 if time.monotonic() > deadline:
                     raise NotesError(f"the language model took longer than {self._seconds:g} seconds (answer_seconds)")
                 written += bool(piece)
@@ -69,21 +82,26 @@ class Engine(ABC):
         self,
         prompt: Prompt,
         max_tokens: int,
+        asker: str,
         stop: threading.Event,
         put: Callable[[str | BaseException | None], None],
     ) -> None:
-        """Write a reply when its turn has come. The next turn comes when this work has ended, not when it should."""
-        while not self._turn.acquire(timeout=PULSE):
-            if stop.is_set():
-                return
+        """Write a reply when its turn has come. The next turn comes when this work has ended, not when it should; no
+        reader can hold it up."""
         try:
-            if not stop.is_set():
-                self._write(prompt, max_tokens, stop, lambda text: put(_speakable(text)))
+            with closing(self._turns.wait(asker)) as queued:
+                before = None
+                for ahead in queued:
+                    if stop.is_set():
+                        return
+                    if ahead != before:
+                        put(Waiting(ahead))
+                    before = ahead
+                    if not ahead:
+                        self._write(prompt, max_tokens, stop, lambda text: put(_speakable(text)))
             put(None)
         except BaseException as error:  # handed to the reader, who would wait for ever otherwise
             put(error)
-        finally:
-            self._turn.release()
 
     @abstractmethod
     def _write(self, prompt: Prompt, max_tokens: int, stop: threading.Event, put: Callable[[str], None]) -> None:

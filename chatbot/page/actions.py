@@ -41,7 +41,7 @@ class Actions:
             yield (gr.skip(),) * 6
             return
         yield gr.update(value="", submit_btn=False, stop_btn=True), *[gr.skip()] * 5
-        answers = _answers(Answer(question), lambda: self._assistant.stream(question, turns))
+        answers = _answers(Answer(question), lambda: self._assistant.stream(question, turns, asker=_asker(request)))
         yield from self._follow(answers, turns, current, containing, request)
 
     def again(
@@ -51,7 +51,7 @@ class Actions:
             yield (gr.skip(),) * 6
             return
         yield gr.update(submit_btn=False, stop_btn=True), *[gr.skip()] * 5
-        answers = _answers(turns[-1], lambda: self._assistant.again(turns[-1]))
+        answers = _answers(turns[-1], lambda: self._assistant.again(turns[-1], _asker(request)))
         yield from self._follow(answers, turns[:-1], current, containing, request)
 
     def _follow(
@@ -74,7 +74,7 @@ class Actions:
                     yield self._opened(wish, containing, request)
                     return
                 # what looks the same is not sent again; the empty yields let a closed page end the work
-                if (looks := (answer.state, answer.text)) == shown:
+                if (looks := (answer.state, answer.ahead, answer.text)) == shown:
                     yield (gr.skip(),) * 6
                 else:
                     shown = looks
@@ -171,6 +171,11 @@ def user_of(request: gr.Request) -> str:
 
 def _session(request: gr.Request) -> tuple[str, str | None]:
     return user_of(request), request.session_hash
+
+
+def _asker(request: gr.Request) -> str:
+    """Whose turn it is at the language model: people take turns, and where nobody logs in, the open pages."""
+    return user_of(request) or f"page {request.session_hash}"
 
 
 def _answers(begun: Answer, answers: Callable[[], Generator[Answer]]) -> Generator[Answer, None, None]:

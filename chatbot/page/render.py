@@ -39,7 +39,9 @@ def answer_html(answer: Answer, turn: int) -> str:
         pieces.append(_part_html(part, turn))
     if in_list:
         pieces.append("</ul>")
-    if answer.state in _STATES:
+    if answer.state == "waiting":
+        pieces.append(f'<p class="state">{texts.waiting(answer.ahead)}</p>')
+    elif answer.state in _STATES:
         pieces.append(f'<p class="state">{_STATES[answer.state]}</p>')
     elif answer.route == "notes" and "total" in answer.timings_ms:
         seconds = answer.timings_ms["total"] / 1000
@@ -60,6 +62,7 @@ def sources_html(turns: Sequence[Answer]) -> str:
     for turn in range(len(turns) - 1, -1, -1):
         answer = turns[turn]
         inside = "".join(_passage_html(citation, turn) for citation in answer.citations) + _why_html(answer)
+        inside = inside or _found_html(answer)
         if inside:
             sections.append(f"<details{is_open}><summary>{escape(answer.question)}</summary>{inside}</details>")
         if answer.citations:
@@ -132,6 +135,16 @@ def _passage_html(citation: Citation, turn: int) -> str:
         f'<div class="passage" dir="auto">{_marked(citation)}</div>'
         + (f'<ul class="links">{links}</ul>' if links else "")
         + "</article>"
+    )
+
+
+def _found_html(answer: Answer) -> str:
+    """The passages that an answer under way will be written from: they are there before its turn has come."""
+    found = answer.sections if answer.state != "done" else ()
+    return "".join(
+        f'<article><h3>{escape(hit.chunk.heading)}</h3><div class="passage" dir="auto">{escape(hit.chunk.text)}</div>'
+        "</article>"
+        for hit in found
     )
 
 

@@ -16,3 +16,11 @@ MISSING = "Give a name and a password."
 
 def wait(seconds: int) -> str:
     return f"Too many attempts: wait {seconds} second{'s' * (seconds != 1)} and try again."
+
+
+# -- answers under way ------------------------------------------------------------------------------------------------
+
+
+def waiting(ahead: int) -> str:
+    """Told to somebody whose answer is written after so many answers to others."""
+    return f"Waiting: {ahead} ahead of you …"

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -96,7 +97,7 @@ def router(conversations: Conversations, service: "Service") -> APIRouter:
     @routes.post("/api/ask", tags=["notes"], responses=_REFUSED)
     async def ask(asked: AskRequest, request: Request) -> dict[str, Any]:
         """The answer to a question, as `askmynotes ask --json` prints it."""
-        answer = await complete(conversations, asked.question, asked.after, request)
+        answer = await complete(conversations, asked.question, asked.after, request, client(request))
         return answer.as_dict()
 
     @routes.get("/api/sources", tags=["notes"])
@@ -185,14 +186,23 @@ def _or_400(call: Any) -> Any:
         raise HTTPException(400, str(error)) from error
 
 
-async def complete(conversations: Conversations, question: str, after: Sequence[str], request: Request) -> "Answer":
+def client(request: Request, person: str = "") -> str:
+    """Whose turn it is at the language model: who is logged in; where nobody is, requests from one address count as
+    one asker's, but for those that name the person they are for."""
+    return request.state.user or f"{request.client.host if request.client else ''} {person}"
+
+
+async def complete(
+    conversations: Conversations, question: str, after: Sequence[str], request: Request, asker: str
+) -> "Answer":
     """The whole answer, unless the client goes away: then its generation is ended."""
     last: Answer | None = None
     try:
-        async for answer in following(conversations, question, after):
-            last = answer
-            if await request.is_disconnected():
-                raise HTTPException(_CLIENT_LEFT)
+        async with aclosing(following(conversations, question, after, asker)) as answers:
+            async for answer in answers:
+                last = answer
+                if await request.is_disconnected():
+                    raise HTTPException(_CLIENT_LEFT)
     except NotesError as error:
         raise HTTPException(400, str(error)) from error
     assert last is not None
@@ -200,9 +210,11 @@ async def complete(conversations: Conversations, question: str, after: Sequence[
     return last
 
 
-async def following(conversations: Conversations, question: str, after: Sequence[str]) -> "AsyncGenerator[Answer]":
+async def following(
+    conversations: Conversations, question: str, after: Sequence[str], asker: str
+) -> "AsyncGenerator[Answer]":
     """The answer as it grows. When the reader leaves, the work behind it ends."""
-    answers = conversations.stream(question, after)
+    answers = conversations.stream(question, after, asker)
     try:
         while (answer := await run_in_threadpool(next, answers, None)) is not None:
             yield answer

@@ -22,9 +22,9 @@ class Conversations:
         self._answers: OrderedDict[tuple[str, ...], Answer] = OrderedDict()
         self._lock = threading.Lock()
 
-    def stream(self, question: str, after: Sequence[str] = ()) -> "Generator[Answer]":
+    def stream(self, question: str, after: Sequence[str] = (), asker: str = "") -> "Generator[Answer]":
         """The answer to a question asked after others, as `Assistant.stream` yields it."""
-        with closing(self._assistant.stream(question, self._turns(tuple(after)))) as answers:
+        with closing(self._assistant.stream(question, self._turns(tuple(after)), asker=asker)) as answers:
             for answer in answers:
                 yield answer
         self._remember((*after, question), answer)

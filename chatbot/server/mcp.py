@@ -44,7 +44,7 @@ def server(assistant: "Assistant", store: "Store") -> "MCPServer":
         """A short answer to a question from the notes, with numbered citations; the route "none" says that the notes do
         not answer it."""
         try:
-            return assistant.answer(question).as_dict()
+            return assistant.answer(question, asker="mcp").as_dict()
         except NotesError as error:
             raise ToolError(str(error)) from error
 

@@ -1,7 +1,9 @@
 """The interface of OpenAI's chat and embeddings, so that tools made for it can ask the notes.
 
 A reply carries one field more, `askmynotes`: the route, the citations, the links and whether it is grounded, as
-`askmynotes ask --json` prints them; in a stream it comes with the last piece. The reference:
+`askmynotes ask --json` prints them; in a stream it comes with the last piece. Before that, pieces without text carry
+in the same field how far the answer is: its `state`, while it waits how many answers to others are `ahead`, and as soon
+as they are known the passages that were `found`, as `/api/search` gives them. The reference:
 https://platform.openai.com/docs/api-reference
 """
 
@@ -9,7 +11,8 @@ import base64
 import json
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,7 +22,8 @@ from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from chatbot.markdown import answer_markdown, words
-from chatbot.server.api import ANSWERS, complete, following
+from chatbot.records import hit_record
+from chatbot.server.api import ANSWERS, client, complete, following
 from chatbot.server.conversation import Conversations
 from knowledge.errors import NotesError
 
@@ -56,13 +60,14 @@ class StreamOptions(BaseModel):
 
 class ChatRequest(BaseModel):
     """A conversation that ends with a question. Settings of sampling are accepted and have no effect: the likeliest
-    words are taken."""
+    words are taken. `user` names the person who asks: people take turns at the language model."""
 
     model: str
     messages: Annotated[list[Message], Field(min_length=1, max_length=200)]
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=1)] = 1
+    user: Annotated[str, Field(max_length=200)] | None = None
 
 
 class EmbeddingsRequest(BaseModel):
@@ -140,11 +145,12 @@ def router(conversations: Conversations, store: "Store") -> APIRouter:
         if asked.model != MODEL:
             raise HTTPException(404, f"there is no model {asked.model!r} to chat with: there is {MODEL}")
         *after, question = _questions(asked.messages)
+        asker = client(request, asked.user or "")
         if asked.stream:
             with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
-            pieces = _pieces(conversations, question, after, with_usage)
+            pieces = _pieces(following(conversations, question, after, asker), store, with_usage)
             return StreamingResponse(pieces, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
-        return _completion(await complete(conversations, question, after, request))
+        return _completion(await complete(conversations, question, after, request, asker))
 
     @routes.post("/embeddings")
     def embeddings(asked: EmbeddingsRequest) -> dict[str, Any]:
@@ -189,9 +195,7 @@ def _completion(answer: "Answer") -> dict[str, Any]:
     }
 
 
-async def _pieces(
-    conversations: Conversations, question: str, after: list[str], with_usage: bool
-) -> AsyncIterator[str]:
+async def _pieces(answers: "AsyncGenerator[Answer]", store: "Store", with_usage: bool) -> AsyncIterator[str]:
     """The events of a stream. A client that goes away ends the generation."""
     head = _head("chat.completion.chunk")
 
@@ -201,12 +205,18 @@ async def _pieces(
 
     answer: Answer | None = None
     sent = ""
+    told: dict[str, object] = {}
     yield event({"role": "assistant", "content": ""})
     try:
-        async for answer in following(conversations, question, after):
-            if new := answer_markdown(answer)[len(sent) :]:
-                sent += new
-                yield event({"content": new})
+        async with aclosing(answers):
+            async for answer in answers:
+                if (progress := _progress(answer)) and progress != told:
+                    found = {"found": _found(answer, store)} if answer.state == "reading" else {}
+                    yield event({}, askmynotes={**progress, **found})
+                    told = progress
+                if new := answer_markdown(answer)[len(sent) :]:
+                    sent += new
+                    yield event({"content": new})
     except NotesError as error:
         refusal = _Refusal(message=str(error), type="invalid_request_error")
         yield _event(Refused(error=refusal).model_dump())
@@ -231,6 +241,15 @@ def _head(kind: str) -> dict[str, Any]:
 def _usage(answer: "Answer") -> dict[str, int]:
     prompt, completion = answer.tokens["prompt"], answer.tokens["completion"]
     return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def _progress(answer: "Answer") -> dict[str, object]:
+    """How far an answer under way is; nothing for one that is complete."""
+    return {"state": answer.state, "ahead": answer.ahead} if answer.state != "done" else {}
+
+
+def _found(answer: "Answer", store: "Store") -> list[dict[str, object]]:
+    return [hit_record(rank, hit, store) for rank, hit in enumerate(answer.sections, start=1)]
 
 
 def _extension(answer: "Answer") -> dict[str, object]:
