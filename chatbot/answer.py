@@ -181,6 +181,7 @@ class Assistant:
         self._decider = Decider()
         self._small_talk = load_small_talk()
         self._bot: IntentBot | None = None
+        self._bot_lock = threading.Lock()
 
     def answer(self, question: str, asker: str = "") -> Answer:
         """The complete answer."""
@@ -278,10 +279,11 @@ class Assistant:
         return [word for word in content_words(question) if not set(tokens(word)) <= known]
 
     def _intent_bot(self) -> IntentBot:
-        if self._bot is None:
-            headings = [(heading, None) for heading in self._store.headings(500)]
-            self._bot = IntentBot(self._store.encoder).fit([*self._small_talk.examples, *headings])
-        return self._bot
+        with self._bot_lock:  # many who ask at once while the server starts wait for one training
+            if self._bot is None:
+                headings = [(heading, None) for heading in self._store.headings(500)]
+                self._bot = IntentBot(self._store.encoder).fit([*self._small_talk.examples, *headings])
+            return self._bot
 
     def _facts(self) -> dict[str, str]:
         """What small talk may state about the index."""
@@ -321,7 +323,7 @@ class Assistant:
         `problem` is why there is no engine, if that is a failure.
         """
         near = about_as_good(evidence.sections)
-        draft = _Draft(replace(answer, state="writing"), self._store)
+        draft = _Draft(answer, self._store)
         reading = excerpts(near, evidence.scored)
         pointed: Chunk | None = None
         if engine and reading:
@@ -468,7 +470,7 @@ class _Draft:
     def heard(self, piece: str, tokens: dict[str, int]) -> None:
         """Remember a piece of the model's reply, as it wrote it."""
         why = replace(self.answer.why, reply=self.answer.why.reply + piece)
-        self.answer = replace(self.answer, why=why, tokens=tokens)
+        self.answer = replace(self.answer, state="writing", why=why, tokens=tokens)
 
     def add(self, part: Part) -> None:
         self.answer = replace(self.answer, parts=(*self.answer.parts, part))

@@ -51,6 +51,7 @@ class Store:
         self._settings = settings
         self._catalogue = Catalogue(settings.home, edition)
         self._encoder: Encoder | None = None
+        self._encoder_lock = threading.Lock()
         self._vectors: Vectors | None = None
         self._vectors_lock = threading.Lock()
         self._seen_generation = ""
@@ -65,10 +66,11 @@ class Store:
     @property
     def encoder(self) -> Encoder:
         """The encoder that this edition was made with; for a new one, the one that is set."""
-        if self._encoder is None:
-            made_with = (self.made_with or "").partition(" · ")[0]
-            self._encoder = load_encoder(made_with or self.encoder_name, self._settings.models)
-        return self._encoder
+        with self._encoder_lock:  # loaded once, however many ask at the same time
+            if self._encoder is None:
+                made_with = (self.made_with or "").partition(" · ")[0]
+                self._encoder = load_encoder(made_with or self.encoder_name, self._settings.models)
+            return self._encoder
 
     @property
     def encoder_name(self) -> str:

@@ -19,6 +19,8 @@ from knowledge.store import Store
 _READY = gr.update(submit_btn=True, stop_btn=False)
 _ANSWERS = TypeAdapter(Answer)
 _STOP = "stop"
+#: Something is sent to a page at least this often (seconds): only then Gradio sees that the page was closed.
+_PULSE = 0.5
 
 
 class Actions:
@@ -64,6 +66,7 @@ class Actions:
     ) -> Generator[tuple[Any, ...], None, None]:
         """Show an answer as it grows behind these turns, and keep it."""
         shown = answer = None
+        sent = 0.0
         with closing(answers), self._under_way(request):
             for answer in answers:
                 wish = self._wishes.get(_session(request))
@@ -74,11 +77,14 @@ class Actions:
                     yield self._opened(wish, containing, request)
                     return
                 # what looks the same is not sent again; the empty yields let a closed page end the work
-                if (looks := (answer.state, answer.ahead, answer.text)) == shown:
-                    yield (gr.skip(),) * 6
-                else:
+                if (looks := (answer.state, answer.ahead, answer.text)) != shown:
                     shown = looks
                     yield gr.skip(), *_drawn([*turns, answer]), gr.skip(), gr.skip()
+                elif time.monotonic() > sent + _PULSE:
+                    yield (gr.skip(),) * 6
+                else:
+                    continue
+                sent = time.monotonic()
         if answer:
             kept = _ANSWERS.dump_json(answer).decode()
             current = self._history.put(user_of(request), current, len(turns), answer.question, kept)

@@ -21,7 +21,6 @@ element.addEventListener("click", (event) => {
 _HAS_ROOM = "() => window.innerWidth > 1000"
 
 _EXAMPLES = 4
-_AT_ONCE = 8  # conversations; the engine takes one at a time, searches need not wait
 
 
 def build(page: gr.Blocks, service: Service) -> None:
@@ -77,7 +76,8 @@ def build(page: gr.Blocks, service: Service) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     at_once = {**quiet, "queue": False}
     # queued: else Gradio does not tell that a state has changed
-    answering = {**quiet, "outputs": outputs, "concurrency_limit": _AT_ONCE}
+    # unlimited: who waits for the language model is shown how many are ahead, and Gradio's own queue is hidden
+    answering = {**quiet, "outputs": outputs, "concurrency_limit": None}
     box.submit(actions.respond, [box, turns, current, containing], **answering)
     conversation.example_select(_example, None, box, **quiet).then(
         actions.respond, [box, turns, current, containing], **answering
@@ -94,7 +94,7 @@ def build(page: gr.Blocks, service: Service) -> None:
     current.change(actions.named, current, name, **at_once)
     name.submit(actions.rename, [current, name, containing], listing, **at_once)
     containing.change(actions.search, [current, containing], listing, **at_once)
-    fetch.click(actions.fetch_articles, None, [pages, fetch, leave], concurrency_limit=_AT_ONCE, **quiet)
+    fetch.click(actions.fetch_articles, None, [pages, fetch, leave], concurrency_limit=None, **quiet)
     leave.click(service.job.stop, None, None, queue=False, **quiet)
 
     def loaded(request: gr.Request) -> tuple[Any, ...]:

@@ -18,6 +18,9 @@ _HERE = Path(__file__).parent
 _FONT = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Noto Sans", "sans-serif")
 _MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
 
+#: Events of the page that are worked on at once, an answer that waits for its turn being one.
+_AT_ONCE = 256
+
 
 class _Page(gr.Blocks):
     """A page that takes no files: Gradio, when it is mounted, copies any file that an event names into the folder that
@@ -47,6 +50,8 @@ def create(service: Service) -> gr.Blocks:
         gr.Tab("Ask"),
     ):
         chat.build(page, service)
+    page.max_threads = _AT_ONCE
+    page.queue()  # anew, with so many
     return page
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from chatbot.answer import Assistant
 from ingest.pipeline import ingest
 from knowledge.store import Store
-from tests.benchmarks import conversations, engines, finetune, intents, public_sets, speed
+from tests.benchmarks import conversations, engines, finetune, intents, load, public_sets, speed
 from tests.benchmarks import ingest as ingesting
 from tests.benchmarks.answers import score
 from tests.benchmarks.growth import growth
@@ -28,6 +28,7 @@ def main() -> None:
         _print(f"questions over {name}", path, lambda path=path: _answers(path))
     _print("one query", MODELS, lambda: iter([speed.one_query(MODELS)]))
     _print("one reply", MODELS, lambda: engines.gpt4all(MODELS))
+    _print("one model, many people", MODELS, lambda: load.load(MODELS))
     _print("a step of training", MODELS, lambda: iter([finetune.steps(MODELS)]))
     for benchmark, file in ((public_sets.squad, "squad2_16_articles.json"), (public_sets.cranfield, "cranfield.docs")):
         path = arguments.data / file

@@ -47,9 +47,9 @@ def gpt4all(models: Path) -> Iterator[str]:
             Prompt(f"{SYSTEM_PROMPT}\n\nDay {number}.", f"{_NOTES}Question: {each}", len(_NOTES))
             for each in (question, _QUESTIONS[number - 1])
         )
-        times["plain"].append(_timed(lambda prompt=fresh: _generate(plain, prompt)))
-        times["fresh"].append(_timed(lambda prompt=fresh: engine.stream(prompt, _MAX_TOKENS)))
-        times["follow-up"].append(_timed(lambda prompt=other: engine.stream(prompt, _MAX_TOKENS)))
+        times["plain"].append(timed(lambda prompt=fresh: generate(plain, prompt, _MAX_TOKENS)))
+        times["fresh"].append(timed(lambda prompt=fresh: engine.stream(prompt, _MAX_TOKENS)))
+        times["follow-up"].append(timed(lambda prompt=other: engine.stream(prompt, _MAX_TOKENS)))
     same = sum(ours[2] == theirs[2] for ours, theirs in zip(times["fresh"], times["plain"], strict=True))
     yield f"{same} of {len(_QUESTIONS)} replies are GPT4All's to the letter"
     for index, what in enumerate(("first token", "whole reply")):
@@ -58,13 +58,14 @@ def gpt4all(models: Path) -> Iterator[str]:
             yield ratio(f"{what}, {ours}", next(columns), "GPT4All" if baseline == "plain" else baseline, next(columns))
 
 
-def _generate(model: GPT4All, prompt: Prompt) -> Iterable[str]:
-    options = {"temp": 0.0, "top_k": 1, "repeat_penalty": 1.0, "n_batch": 128, "max_tokens": _MAX_TOKENS}
+def generate(model: GPT4All, prompt: Prompt, max_tokens: int) -> Iterable[str]:
+    """The reply of plain GPT4All, as it comes."""
+    options = {"temp": 0.0, "top_k": 1, "repeat_penalty": 1.0, "n_batch": 128, "max_tokens": max_tokens}
     with model.chat_session(_SYSTEM_TEMPLATE.format(prompt.system), _TURN_TEMPLATE):
         yield from model.generate(prompt.user, streaming=True, **options)
 
 
-def _timed(reply: Callable[[], Iterable[str]]) -> tuple[float, float, str]:
+def timed(reply: Callable[[], Iterable[str]]) -> tuple[float, float, str]:
     """Seconds to the first piece and to the last one, and the text."""
     started = time.perf_counter()
     first = None

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from chatbot.engines import Engine
+from chatbot.engines import Engine, Waiting
 from knowledge.errors import NotesError
 from knowledge.prompt import Prompt
 
@@ -44,6 +44,14 @@ class Talkative(Engine):
         while not stop.is_set():
             put("word ")
             time.sleep(0.001)
+
+
+class Brief(Engine):
+    name = "brief"
+
+    def _write(self, prompt, max_tokens, stop, put):
+        put("one ")
+        put("two")
 
 
 @pytest.fixture
@@ -88,6 +96,24 @@ def test_a_question_that_was_left_while_it_waited_is_never_asked(stubborn):
             break
         time.sleep(0.1)
     assert threading.active_count() <= before
+
+
+def test_a_reader_that_does_not_read_on_holds_up_nobody():
+    engine = Brief(30)
+    slow = engine.stream(PROMPT, 5, "slow")
+    next(piece for piece in slow if piece)
+    assert "".join(engine.stream(PROMPT, 5, "quick")) == "one two"
+    assert "".join(slow) == "two", "and finds the rest when it does"
+
+
+def test_who_waits_is_told_how_many_are_ahead(stubborn):
+    first = stubborn.stream(PROMPT, 5, "ann")
+    assert next(first).ahead == 0
+    others = [stubborn.stream(PROMPT, 5, asker) for asker in ("ann", "ann", "bob")]
+    told = [next(piece.ahead for piece in stream if isinstance(piece, Waiting)) for stream in others]
+    assert told == [1, 2, 1]
+    stubborn.let_go.set()
+    assert ["".join(stream) for stream in (first, *others)] == ["word"] * 4
 
 
 @pytest.mark.parametrize("waits", [False, True])
