@@ -552,7 +552,7 @@ def remove_sources(sources: tuple[str, ...]) -> None:
 
     store = open_store()
     for source in sources:
-        click.echo(f"{_count(remove(store, source), 'document')} removed: {source}")
+        click.echo(f"{_count(remove(store, source).documents, 'document')} removed: {source}")
 
 
 @cli.group(invoke_without_command=True)

@@ -65,7 +65,7 @@ class Articles:
         self._wanted = wanted = _wanted(self._store)
         _match_mirrored_files(self._store, wanted)
         saved = {listed.document.key for listed in self._store.documents() if listed.document.file}
-        asked_keys = {key_of(url) for url in asked}
+        asked_keys = {key_of(url) for url in asked} | linked.again
         todo = {key: url for key, url in wanted.items() if key not in saved and (linked.fetch or key in asked_keys)}
         if linked.only_new:
             todo = {key: url for key, url in todo.items() if key not in self._rows}

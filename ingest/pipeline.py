@@ -14,7 +14,7 @@ from ingest.reading import Reading, Unreadable
 from ingest.split import CHUNKING
 from ingest.worker import Worker
 from ingest.writer import Writer, make_document
-from knowledge.documents import Document, SourceFile
+from knowledge.documents import Document, LinkedPage, SourceFile
 from knowledge.errors import NotesError
 from knowledge.settings import Settings
 from knowledge.store import Store
@@ -59,6 +59,10 @@ class Summary:
 Progress = Callable[[str, int, int, str], None]
 
 
+def _quietly(stage: str, total: int, done: int, name: str) -> None:
+    """Nobody is told."""
+
+
 @dataclass(frozen=True)
 class Linked:
     """How the pages that notes link to are treated: whether they are fetched now, and which private hosts may be."""
@@ -67,13 +71,15 @@ class Linked:
     allow_private: frozenset[str] = frozenset()
     #: pages that were tried before are left as they are
     only_new: bool = False
+    #: pages, by their key, that are fetched whatever else holds
+    again: frozenset[str] = frozenset()
 
 
 def ingest(
     store: Store,
     settings: Settings,
     sources: Iterable[Path | str],
-    progress: Progress = lambda stage, total, done, name: None,
+    progress: Progress = _quietly,
     say: Callable[[str], None] = lambda line: None,
     linked: Linked = Linked(),  # noqa: B008  frozen
 ) -> Summary:
@@ -160,34 +166,76 @@ def is_away(root: Path) -> bool:
     return False
 
 
-def remove(store: Store, source: str) -> int:
-    """Take a file, a folder, an address, or one document of an archive out of the index; returns how many documents.
+@dataclass(frozen=True)
+class Removed:
+    """What `remove` took out, so that `restore` can bring it back: the files and folders that are read for it, and the
+    addresses that had been asked for."""
+
+    source: str
+    documents: int
+    paths: tuple[str, ...]
+    addresses: tuple[str, ...]
+
+
+def remove(store: Store, source: str) -> Removed:
+    """Take a file, a folder, an address, or one document of an archive out of the index.
 
     What lies inside a folder that is kept stays out until it is ingested by its name again.
     Raises NotesError for what is not in the index.
     """
     from ingest.addresses import key_of
 
-    roots = store.roots()
     path = source if "://" in source else os.path.abspath(os.path.expanduser(source))
     with store.writing(), store.unfinished():
         documents = [listed.document for listed in store.documents()]
         files = [file.path for file in store.files() if Path(file.path).is_relative_to(path)]
         key = key_of(source)
-        pages = [document.source for document in documents if document.source == path or (key and document.key == key)]
-        if not files and not pages and path not in roots:
+        pages = [document for document in documents if document.source == path or (key and document.key == key)]
+        given_up = [
+            root for root in store.roots() if root == path or ("://" not in root and Path(root).is_relative_to(path))
+        ]
+        if not files and not pages and not given_up:
             raise NotesError(f"{source}: is not in the index (`askmynotes sources` lists what is)")
-        removed = sum(document.file in files or document.source in pages for document in documents)
-        store.remove_root(path)
-        for root in [root for root in roots if "://" not in root and Path(root).is_relative_to(path)]:
+        removed = [document for document in documents if document.file in files or document in pages]
+        for root in given_up:
             store.remove_root(root)
         if key or any(Path(path).is_relative_to(root) for root in store.roots()):
             store.exclude(path)
         for file in files:
             store.remove_file(file)
         for page in pages:
-            store.remove(page)
-    return removed
+            store.remove(page.source)
+    holding = [path] if files else [page.file for page in pages if page.file]
+    folders = [root for root in given_up if "://" not in root] or holding
+    return Removed(path, len(removed), tuple(folders), tuple(root for root in given_up if "://" in root))
+
+
+def restore(store: Store, settings: Settings, removed: Removed, progress: Progress = _quietly) -> Summary:
+    """Bring back what `remove` took out: what the files hold now, and the pages as they were fetched."""
+    with store.writing():
+        store.include(removed.source)
+        for address in removed.addresses:
+            store.add_root(address)
+        for file in store.files():
+            if file.path in removed.paths:  # an archive, of which one document was taken out
+                store.touch(replace(file, digest="", mtime_ns=0))
+    return _mirror(store, settings, [Path(path) for path in removed.paths], Linked(), progress)
+
+
+def fetch_again(store: Store, settings: Settings, url: str, progress: Progress = _quietly) -> LinkedPage | None:
+    """Fetch a page that notes link to, or that was asked for; returns how it ended, None where neither is so."""
+    from ingest.addresses import key_of
+
+    key = key_of(url)
+    linked = Linked(allow_private=frozenset(settings.allow_private_hosts), again=frozenset({key}))
+    _mirror(store, settings, [], linked, progress)
+    return store.pages().get(key)
+
+
+def _mirror(store: Store, settings: Settings, paths: list[Path], linked: Linked, progress: Progress) -> Summary:
+    """Bring a part of the current edition in step."""
+    with store.writing(), Worker() as worker, store.unfinished():
+        return _Run(store, settings, worker, progress, lambda line: None, previous=None).mirror(paths, [], linked)
 
 
 class _Run:

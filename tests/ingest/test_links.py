@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ingest.links import link_states
-from ingest.pipeline import Linked, ingest, remove
+from ingest.pipeline import Linked, fetch_again, ingest, remove, restore
 from knowledge.store import Store
 from tests.conftest import ROOT
 from tests.web import WebServer, conditional, head, in_turn, page, redirect, robots
@@ -271,7 +271,7 @@ def test_an_address_can_be_ingested_by_itself(store, settings, serve):
     failed = ingest(store, settings, [server.url("/nowhere")], linked=only)
     assert failed.failed_by_name
     assert "gone" in failed.failures[0]
-    assert remove(store, url) == 1
+    assert remove(store, url).documents == 1
     assert ingest(store, settings, []).documents == 0
 
 
@@ -291,10 +291,35 @@ def test_an_article_taken_out_stays_out(notes, serve, store):
     server = serve({"/bread": page(BREAD)})
     text = f"## Baking\n{server.url('/bread')}\n"
     notes(text)
-    assert remove(store, server.url("/bread")) == 1
+    assert remove(store, server.url("/bread")).documents == 1
     notes(text)
     assert [listed.document.kind for listed in store.documents()] == ["note"]
     assert server.paths == ["/bread"]
+
+
+def test_an_article_taken_out_is_brought_back_without_a_fetch(notes, serve, store, settings):
+    server = serve({"/bread": page(BREAD), "/rye": page(BREAD.replace("Sourdough", "Rye bread"))})
+    notes(f"## Baking\n{server.url('/bread')}\n")
+    only = Linked(allow_private=frozenset({"127.0.0.1"}))
+    ingest(store, settings, [server.url("/rye")], linked=only)
+    roots, fetched = store.roots(), list(server.paths)
+    for name in ("/bread", "/rye"):
+        removed = remove(store, server.url(name))
+        assert len(store.documents()) == 2
+        restore(store, settings, removed)
+        assert (len(store.documents()), store.roots()) == (3, roots)
+    assert server.paths == fetched
+
+
+def test_a_single_page_is_fetched_again_and_becomes_no_source_of_its_own(notes, serve, store, settings):
+    server = serve({"/bread": in_turn(page(BREAD), page(BREAD.replace("La Paz", "Lhasa"))), "/rye": page(BREAD)})
+    notes(f"## Baking\n{server.url('/bread')}\n\n{server.url('/rye')}\n")
+    roots = store.roots()
+    here = replace(settings, allow_private_hosts=("127.0.0.1",))
+    assert fetch_again(store, here, server.url("/bread")).state == "fetched"
+    assert (server.paths.count("/bread"), server.paths.count("/rye"), store.roots()) == (2, 1, roots)
+    assert "Lhasa" in store.search("bakers work with barely a third", 1)[0].chunk.text
+    assert fetch_again(store, here, server.url("/unknown")) is None
 
 
 def test_saved_pages_stand_in_for_fetching(store, settings, serve, tmp_path):

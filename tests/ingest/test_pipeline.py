@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.pipeline import ingest, remove
+from ingest.pipeline import ingest, remove, restore
 from knowledge.errors import NotesError
 from knowledge.store import Store
 from tests.conftest import NOTES, ROOT
@@ -255,16 +255,33 @@ def test_another_way_of_splitting_embeds_only_what_has_changed(store, settings, 
 def test_a_source_is_taken_out_and_stays_out_until_it_is_asked_for(store, settings, add, tmp_path):
     add("## A\nfirst\n", "a.md")
     add("## B\nsecond\n", "sub/b.md")
-    assert remove(store, str(tmp_path / "notes" / "sub")) == 1
+    assert remove(store, str(tmp_path / "notes" / "sub")).documents == 1
     assert texts(store) == ["first"] == dense(store)
     assert ingest(store, settings, []).added == 0
     assert any("taken out" in reason for _, reason in store.left_out())
     ingest(store, settings, [tmp_path / "notes" / "sub"])
     assert texts(store) == ["first", "second"]
-    assert remove(store, str(tmp_path / "notes")) == 2
+    assert remove(store, str(tmp_path / "notes")).documents == 2
     assert (texts(store), store.roots()) == ([], [])
     with pytest.raises(NotesError, match="is not in the index"):
         remove(store, str(tmp_path / "elsewhere"))
+
+
+@pytest.mark.parametrize("taken_out", ["", "sub", "sub/b.md", "more.zip", "more.zip/c.md"])
+def test_what_was_taken_out_is_brought_back(store, settings, add, tmp_path, taken_out):
+    folder = tmp_path / "notes"
+    add("## A\nfirst\n", "a.md")
+    add("## B\nsecond\n", "sub/b.md")
+    with zipfile.ZipFile(folder / "more.zip", "w") as archive:
+        archive.writestr("c.md", "## C\nthird\n")
+        archive.writestr("d.md", "## D\nfourth\n")
+    ingest(store, settings, [folder])
+    before = (sorted(texts(store)), store.roots(), store.excluded())
+    removed = remove(store, str(folder / taken_out))
+    assert len(texts(store)) == 4 - removed.documents < 4
+    restore(store, settings, removed)
+    assert (sorted(texts(store)), store.roots(), store.excluded()) == before
+    assert len(dense(store)) == 4
 
 
 def test_a_file_asked_for_by_name_stays_though_its_folder_was_taken_out(store, settings, add, tmp_path):
