@@ -17,7 +17,7 @@ from typing import Any
 from knowledge import schema
 from knowledge.documents import Chunk, Document, Link, LinkedPage, Listed, Place, Reference, SourceFile
 from knowledge.errors import NotesError, remedy
-from knowledge.filters import FUNCTIONS, condition
+from knowledge.filters import DAY, FUNCTIONS, condition
 from knowledge.query import Query
 from knowledge.text import content_words
 
@@ -274,6 +274,25 @@ class Catalogue:
         )
         step = max(1, len(rows) // limit)
         return [json.loads(path)[-1] for (path,) in rows[::step]][:limit]
+
+    def sections(self, limit: int) -> list[Chunk]:
+        """The first chunks of up to `limit` sections, taken evenly from the whole."""
+        rows = self._rows(
+            "SELECT min(id) FROM chunks WHERE heading <> '' GROUP BY document_id, heading_path ORDER BY min(id)"
+        )
+        step = max(1, -(-len(rows) // limit))
+        return list(self.chunks(chunk_id for (chunk_id,) in rows[::step]).values())
+
+    def chunks_by_day(self) -> dict[str, int]:
+        """Numbers of chunks by the day (YYYY-MM-DD) of their document, as the filters have it; those that have none
+        are left out."""
+        return dict(
+            self._rows(
+                f"""SELECT day, sum(chunks) FROM (SELECT {DAY} AS day, (SELECT count(*) FROM chunks
+                        WHERE document_id = documents.id) AS chunks FROM documents)
+                    WHERE day IS NOT NULL GROUP BY day ORDER BY day"""
+            )
+        )
 
     def overlong(self) -> list[Chunk]:
         """The chunks that the encoder does not read to their end."""

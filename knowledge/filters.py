@@ -30,11 +30,11 @@ _HOST = f"""({_documents("kind = 'article' AND is_on(key, ?)")}
     OR (chunks.document_id, chunks.heading_path) IN
        (SELECT document_id, heading_path FROM links WHERE is_on(key, ?)))"""
 _KIND = _documents("kind = ?")
-# what does not say when it was written is as old as its file, or as its page when it was fetched
-_DAY = """coalesce(day_of(published, file),
+#: The day of a document. What does not say when it was written is as old as its file, or as its page when fetched.
+DAY = """coalesce(day_of(published, file),
     (SELECT substr(fetched_at, 1, 10) FROM pages WHERE pages.key = documents.key AND fetched_at <> ''))"""
-_AFTER = _documents(f"{_DAY} >= ?")
-_BEFORE = _documents(f"{_DAY} < ?")
+_AFTER = _documents(f"{DAY} >= ?")
+_BEFORE = _documents(f"{DAY} < ?")
 _PHRASES = "chunks.id IN (SELECT rowid FROM chunks_fts WHERE chunks_fts MATCH ?)"
 
 

@@ -236,6 +236,29 @@ class Store:
     def headings(self, limit: int) -> list[str]:
         return self._catalogue.headings(limit)
 
+    def sections(self, limit: int) -> "tuple[list[Chunk], np.ndarray]":
+        """The first chunks of up to `limit` sections, taken evenly from the whole, and their embeddings, of shape
+        (sections, dimension)."""
+        import numpy as np
+
+        self._follow()
+        chunks = self._catalogue.sections(limit)
+        with self._vectors_lock:
+            found = self._current_vectors().copies(list({chunk.vector_id for chunk in chunks}))
+        held = [chunk for chunk in chunks if chunk.vector_id in found]
+        return held, np.array([found[chunk.vector_id] for chunk in held])
+
+    def chunks_by_day(self) -> dict[str, int]:
+        """Numbers of chunks by the day (YYYY-MM-DD) of their document, as the filters have it; those that have none
+        are left out."""
+        return self._catalogue.chunks_by_day()
+
+    @property
+    def version(self) -> str:
+        """Another one whenever the index has changed."""
+        self._follow()
+        return f"{self._catalogue.edition}.{self._catalogue.about('generation')}"
+
     def knows(self, word: str) -> bool:
         """Whether a word stands anywhere in the notes, in any of its forms."""
         return self._catalogue.frequency(word) > 0
