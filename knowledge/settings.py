@@ -58,6 +58,11 @@ class Settings:
         """The fetched pages, as fetched."""
         return self.home / "pages"
 
+    @property
+    def dropped(self) -> Path:
+        """The files that were dropped on the page."""
+        return self.home / "dropped"
+
 
 def load_settings(home: Path | None = None) -> Settings:
     """Settings for `home`, else `ASKMYNOTES_HOME`, else the platform's user data folder.

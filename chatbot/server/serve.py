@@ -47,7 +47,7 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
 
     from chatbot.page.layout import mount_page
     from chatbot.page.texts import TITLE
-    from chatbot.server import api, mcp, openai_api
+    from chatbot.server import api, dropped, mcp, openai_api
     from chatbot.server.conversation import Conversations
     from chatbot.server.faults import ToldWithoutValues
     from chatbot.server.guards import OwnNamesOnly, PageFilesOnly
@@ -79,6 +79,7 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
     server.add_middleware(OwnNamesOnly, names=own_names)
     server.include_router(api.router(conversations, service))
     server.include_router(openai_api.router(conversations, service.store))
+    server.include_router(dropped.router(service.settings))
     server.mount("/mcp", tools_app)
     return ToldWithoutValues(mount_page(server, service))
 
