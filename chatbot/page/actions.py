@@ -3,18 +3,15 @@
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from html import escape
 from typing import Any
 
 import gradio as gr
 from pydantic import TypeAdapter
 
 from chatbot.answer import Answer
-from chatbot.ingest_job import linked_pages
 from chatbot.page.render import answer_html, conversations_html, question_html, sources_html
 from chatbot.service import Service
 from knowledge.errors import NotesError
-from knowledge.store import Store
 
 _READY = gr.update(submit_btn=True, stop_btn=False)
 _ANSWERS = TypeAdapter(Answer)
@@ -28,8 +25,6 @@ class Actions:
 
     def __init__(self, service: Service) -> None:
         self._assistant = service.assistant
-        self._store = service.store
-        self._job = service.job
         self._history = service.history
         # What a session asks of its answer under way: _STOP, or the conversation that is opened instead. The answer
         # itself takes it up, within a tenth of a second: cancelling from outside would race with what it sends last.
@@ -162,13 +157,6 @@ class Actions:
                 self._history.rate(user, current, turn.number, turn.rating, text)
         return gr.update(visible=False)
 
-    def fetch_articles(self) -> Generator[tuple[Any, ...], None, None]:
-        self._job.start(links=True)
-        while self._job.running:
-            yield pages_html(self._store, self._job.line), gr.update(interactive=False), gr.update(interactive=True)
-            time.sleep(0.5)
-        yield pages_html(self._store, self._job.line), gr.update(interactive=True), gr.update(interactive=False)
-
 
 def user_of(request: gr.Request) -> str:
     """Who is at the page; the empty string where there is no login."""
@@ -203,8 +191,3 @@ def _drawn(turns: list[Answer]) -> tuple[list[dict[str, str]], str, list[Answer]
         messages.append({"role": "user", "content": question_html(answer.question)})
         messages.append({"role": "assistant", "content": answer_html(answer, turn)})
     return messages, sources_html(turns), turns
-
-
-def pages_html(store: Store, line: str) -> str:
-    told = f'<p role="status">{escape(line)}</p>' if line else ""
-    return f"<p>{escape(linked_pages(store))} Fetching them goes online, to the addresses in your notes.</p>{told}"

@@ -1,20 +1,21 @@
 """The tab "Ask": conversations, the one that is open, and the passages that its answers rest on."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 
-from chatbot.page.actions import Actions, pages_html, user_of
-from chatbot.page.render import conversations_html, sources_html, user_html
-from chatbot.page.texts import TITLE
+from chatbot.page import offer
+from chatbot.page.actions import Actions, user_of
+from chatbot.page.render import conversations_html, sources_html
+from chatbot.page.texts import TITLE, question_about
 from chatbot.service import Service
 from knowledge.store import Store
 
-# What is clicked in the list of conversations, with the conversation that it stands for.
-_LIST_SCRIPT = """
+# What is clicked in a list, with what it stands for: a conversation, a source.
+LIST_SCRIPT = """
 element.addEventListener("click", (event) => {
-  const button = event.target.closest("button[data-do]");
-  if (button) trigger(button.dataset.do, { index: 0, value: button.dataset.id });
+  const clicked = event.target.closest("[data-do]");
+  if (clicked) trigger(clicked.dataset.do, { index: 0, value: clicked.dataset.id });
 });
 """
 
@@ -23,7 +24,16 @@ _HAS_ROOM = "() => window.innerWidth > 1000"
 _EXAMPLES = 4
 
 
-def build(page: gr.Blocks, service: Service) -> None:
+class Shared(NamedTuple):
+    """What other tabs change on this one."""
+
+    masthead: gr.HTML
+    offer: offer.Offer
+    conversation: gr.Chatbot
+    box: gr.Textbox
+
+
+def build(page: gr.Blocks, service: Service) -> Shared:
     """Put the tab together, on the page that it is a part of."""
     turns = gr.State([])
     current = gr.State("")
@@ -36,9 +46,10 @@ def build(page: gr.Blocks, service: Service) -> None:
             elem_id="find",
             html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
         )
-        listing = gr.HTML(elem_id="listing", js_on_load=_LIST_SCRIPT, apply_default_css=False)
+        listing = gr.HTML(elem_id="listing", js_on_load=LIST_SCRIPT, apply_default_css=False)
         name = gr.Textbox(label="Rename this conversation", elem_id="name", visible=False, max_length=120)
     masthead = gr.HTML(elem_id="masthead")
+    first_run = offer.build("offer")
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
             conversation = gr.Chatbot(
@@ -63,11 +74,6 @@ def build(page: gr.Blocks, service: Service) -> None:
                 max_length=2000,
                 html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
             )
-            with gr.Accordion("Articles that your notes link to", open=False, elem_id="articles"):
-                pages = gr.HTML(elem_id="pages")
-                with gr.Row():
-                    fetch = gr.Button("Fetch them from the web", size="sm", elem_id="fetch")
-                    leave = gr.Button("Stop", size="sm", elem_id="leave", interactive=False)
         with gr.Column(scale=2, min_width=320):
             sources = gr.HTML(sources_html([]), elem_id="sources")
 
@@ -94,31 +100,30 @@ def build(page: gr.Blocks, service: Service) -> None:
     current.change(actions.named, current, name, **at_once)
     name.submit(actions.rename, [current, name, containing], listing, **at_once)
     containing.change(actions.search, [current, containing], listing, **at_once)
-    fetch.click(actions.fetch_articles, None, [pages, fetch, leave], concurrency_limit=None, **quiet)
-    leave.click(service.job.stop, None, None, queue=False, **quiet)
 
     def loaded(request: gr.Request) -> tuple[Any, ...]:
-        user = user_of(request)
-        kept = conversations_html(service.history.conversations(user), "")
-        return *_opened(service.store, user), pages_html(service.store, service.job.line), kept
+        kept = service.history.conversations(user_of(request))
+        return *opened(service.store), conversations_html(kept, "")
 
-    page.load(loaded, None, [masthead, conversation, pages, listing], **quiet)
+    page.load(loaded, None, [masthead, conversation, listing], **quiet)
     # the list is open where there is room beside the conversation; elsewhere it leaves when one is opened
     room = gr.Checkbox(visible=False)
     fitting = {"inputs": room, "outputs": sidebar, "js": _HAS_ROOM, **quiet}
     page.load(lambda wide: gr.update(open=True) if wide else gr.skip(), **fitting)
     for event in (new.click, listing.select):
         event(lambda wide: gr.update(open=wide), **fitting)
+    return Shared(masthead, first_run, conversation, box)
 
 
 def _example(event: gr.SelectData) -> str:
     return event.value["text"]
 
 
-def _opened(store: Store, user: str) -> tuple[str, Any]:
+def opened(store: Store) -> tuple[str, Any]:
+    """What the index holds, in the masthead and as questions to begin with."""
     documents, chunks = store.counts()
     held = f"{chunks} passages from {documents} documents" if chunks else "nothing is indexed yet"
-    masthead = f"<h1>{TITLE}</h1><p>{held} · everything stays on this computer</p>{user_html(user)}"
+    masthead = f"<h1>{TITLE}</h1><p>{held} · everything stays on this computer</p>"
     return masthead, gr.update(examples=[{"text": text} for text in examples(store)])
 
 
@@ -128,6 +133,6 @@ def examples(store: Store) -> list[str]:
     for heading in store.headings(50):
         topic = heading.split(":")[0].strip()
         if 3 <= len(topic) <= 60:
-            questions.append(topic if topic.endswith("?") else f"What do my notes say about {topic}?")
+            questions.append(question_about(topic))
     step = max(1, len(questions) // _EXAMPLES)
     return questions[::step][:_EXAMPLES]

@@ -6,7 +6,8 @@ from typing import Any
 import gradio as gr
 from gradio_client.utils import is_file_obj, traverse
 
-from chatbot.page import chat
+from chatbot.page import actions, chat, library
+from chatbot.page.render import user_html
 from chatbot.page.texts import FAULT, NO_FILES, TITLE
 from chatbot.server import faults
 from chatbot.server.api import user_of
@@ -44,15 +45,22 @@ def _refuse(_: Any) -> None:
 
 def create(service: Service) -> gr.Blocks:
     """The page, to be mounted in a server."""
-    with (
-        _Page(title=TITLE, analytics_enabled=False, fill_width=True) as page,
-        gr.Tabs(elem_id="tabs"),
-        gr.Tab("Ask"),
-    ):
-        chat.build(page, service)
+    with _Page(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+        user = gr.HTML(elem_id="user")
+        page.load(_user, None, user, show_progress="hidden", api_visibility="private")
+        timer = gr.Timer(active=False)  # in a tab it would rest as long as another one is open
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab("Ask", id="ask"):
+                asking = chat.build(page, service)
+            with gr.Tab("Library", id="library", elem_id="library") as tab:
+                library.build(page, service, library.Around(tabs, tab, timer, asking))
     page.max_threads = _AT_ONCE
     page.queue()  # anew, with so many
     return page
+
+
+def _user(request: gr.Request) -> str:
+    return user_html(actions.user_of(request))
 
 
 def mount_page(server: Any, service: Service) -> Any:

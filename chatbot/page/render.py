@@ -112,7 +112,7 @@ def _part_html(part: Part, turn: int) -> str:
     if part.kind == "code":
         return _markdown().render(part.text) + f"<p>{number}</p>"
     if part.kind == "link":
-        return f"<li>{_link_html(part.text, part.url)}{number}</li>"
+        return f"<li>{link_html(part.text, part.url)}{number}</li>"
     text = _markdown().renderInline(part.text)
     if part.kind == "item":
         return f'<li class="said">{text}{number}</li>'
@@ -127,7 +127,7 @@ def _cite_html(turn: int, n: int) -> str:
 
 def _passage_html(citation: Citation, turn: int) -> str:
     chunk = citation.chunk
-    links = "".join(f"<li>{_link_html(link.text or link.url, link.url)}</li>" for link in chunk.links if link.url)
+    links = "".join(f"<li>{link_html(link.text or link.url, link.url)}</li>" for link in chunk.links if link.url)
     return (
         f'<article id="passage-{turn}-{citation.n}" tabindex="-1">'
         f"<h3>[{citation.n}] {escape(chunk.heading)}</h3>"
@@ -181,16 +181,16 @@ def _row_html(tag: str, cells: Iterable[str]) -> str:
 def _source_html(citation: Citation) -> str:
     """Where a passage stands; for an article also where the notes link to it."""
     chunk = citation.chunk
-    source = _link_html(chunk.title or chunk.url, chunk.url) if chunk.url else escape(_short(chunk.source))
+    source = link_html(chunk.title or chunk.url, chunk.url) if chunk.url else escape(short_path(chunk.source))
     pieces = [source, *([escape(citation.place)] if citation.place else [])]
     referring = "".join(
-        f"<div>linked from {escape(_short(reference.source))}, line {reference.line}: {escape(reference.heading)}</div>"
-        for reference in citation.linked_from
+        f"<div>linked from {escape(short_path(each.source))}, line {each.line}: {escape(each.heading)}</div>"
+        for each in citation.linked_from
     )
     return ", ".join(pieces) + referring
 
 
-def _short(source: str) -> str:
+def short_path(source: str) -> str:
     """A path as its owner writes it, with `~` for the home folder."""
     home = f"{Path.home()}{os.sep}"
     return f"~{os.sep}{source.removeprefix(home)}" if source.startswith(home) else source
@@ -208,7 +208,7 @@ def _marked(citation: Citation) -> str:
     return "".join((*pieces, escape(text[position:])))
 
 
-def _link_html(text: str, url: str) -> str:
+def link_html(text: str, url: str) -> str:
     """A link for a web address; for any other kind only its words."""
     if not is_web(url):
         return escape(f"{text} ({url})" if url != text else text)

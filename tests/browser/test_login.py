@@ -41,13 +41,13 @@ def test_two_people_log_in_on_their_phones_and_see_their_own(open_form):
     ada.wait_for_selector("#question textarea")
     ask(ada, "Who looks after the boiler?")
     assert "Hansen" in finished(ada, 1)
-    assert ada.locator("#masthead .user").inner_text().startswith("ada")
+    assert ada.locator("#user .user").inner_text().startswith("ada")
     assert ada.locator("#listing").get_by_text("Who looks after the boiler?").count() >= 1
 
     bo = open_form()
     log_in(bo, "bo")
     bo.wait_for_selector("#question textarea")
-    bo.wait_for_selector("#masthead .user")
+    bo.wait_for_selector("#user .user")
     assert bo.locator("#listing").get_by_text("Who looks after the boiler?").count() == 0
     assert "Hansen" not in bo.content()
 

@@ -10,10 +10,7 @@ from knowledge.models import BASE_LANGUAGE_MODEL
 from knowledge.store import Store
 from tests.browser.steps import DESKTOP, PHONE, ask, finished
 from tests.conftest import NOTES, make_settings
-from tests.ingest.test_links import BREAD
 from tests.server import Server
-from tests.web import WebServer
-from tests.web import page as article
 
 
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
@@ -242,32 +239,6 @@ def test_hostile_notes_load_and_run_nothing(open_page, tmp_path, models):
         assert page.locator("#conversation .answer img, #sources img, #sources script").count() == 0
     finally:
         server.stop()
-
-
-def test_a_button_fetches_the_linked_articles_and_an_answer_cites_one(open_page, tmp_path, models):
-    settings = make_settings(tmp_path / "linked", models)
-    (settings.home / "config.toml").write_text('allow_private_hosts = ["127.0.0.1"]\n')
-    with WebServer({"/bread": article(BREAD)}) as web:
-        (tmp_path / "note.md").write_text(f"## Baking\nFor the hut: [high bread]({web.url('/bread')})\n")
-        store = Store(settings)
-        ingest(store, settings, [tmp_path / "note.md"])
-        store.close()
-        own = Server(settings, "--engine", "extract")
-        try:
-            page = open_page(url=own.url)
-            page.locator("#articles").get_by_text("Articles that your notes link to").click()
-            page.get_by_text("Your notes link to 1 page. Kept here: 0.").wait_for()
-            assert web.paths == [], "opening the page fetches nothing"
-            page.locator("#fetch").click()
-            page.get_by_text("Done: 1 fetched").wait_for()
-            ask(page, "How much less starter should be used for every thousand metres?")
-            assert "Use a quarter less starter" in finished(page, 1)
-            sources = page.locator("#sources").inner_text()
-            assert "Sourdough at altitude" in sources
-            assert "line 2: Baking" in sources
-            assert page.locator(f"#sources a[href='{web.url('/bread')}']").count() >= 1
-        finally:
-            own.stop()
 
 
 def test_another_name_for_this_machine_is_not_answered(server):
