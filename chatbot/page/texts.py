@@ -65,7 +65,7 @@ REMOVE = "Remove"
 
 LINKS = "Links in your notes"
 LINK_STATE = "State"
-FETCH_LINKS = "Fetch all from the web"
+FETCH_LINKS = "Fetch all (goes online)"
 FETCH_LINK = "Fetch (goes online)"
 GOES_ONLINE = "Fetching them goes online, to the addresses in your notes."
 NO_LINKS = "No link of your notes is in this state."

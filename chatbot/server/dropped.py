@@ -39,27 +39,33 @@ def router(settings: "Settings") -> APIRouter:
     """The route that takes files."""
     routes = APIRouter()
     largest = settings.max_file_mb * 2**20
-    refusals = {400: "No file can have this name", 413: "Larger than `max_file_mb`", 415: "Of a kind that is not read"}
+    refusals = {400: "No file can have this name", 409: "Something is in the way", 413: "Larger than `max_file_mb`"}
+    body = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
     @routes.put(
         "/api/dropped/{name:path}",
         tags=["notes"],
         status_code=201,
         responses={status: {"model": Problem, "description": told} for status, told in refusals.items()},
+        openapi_extra={"requestBody": body},
     )
-    async def keep(name: Annotated[str, InPath(max_length=4096)], request: Request) -> Kept:
+    async def keep(name: Annotated[str, InPath(max_length=4096, pattern=_names_of_notes())], request: Request) -> Kept:
         """Keep the body as a file, in place of an earlier one of this name; `POST /api/ingest` then indexes it."""
-        from ingest.read import format_of
-
         place = safe_path(name)
         if place is None:
             raise HTTPException(400, "no file can have this name")
-        if format_of(place.name) is None:
-            raise HTTPException(415, "is of a kind that is not read")
         await _keep(request, settings.dropped, place, largest)
         return Kept(name=place.as_posix())
 
     return routes
+
+
+def _names_of_notes() -> str:
+    """Matches the names of files that are read; in the subset of regular expressions that JSON Schema has."""
+    from ingest.read import FORMATS
+
+    caseless = ("".join(f"[{c}{c.upper()}]" if c.isalpha() else f"\\{c}" for c in suffix) for suffix in FORMATS)
+    return f"^[^\\n]*({'|'.join(caseless)})$"
 
 
 def safe_path(name: str) -> Path | None:
@@ -95,10 +101,10 @@ async def _keep(request: Request, folder: Path, place: Path, largest: int) -> No
             file.close()
             target.parent.mkdir(parents=True, exist_ok=True)
             if not target.parent.resolve().is_relative_to(folder.resolve()):
-                raise HTTPException(400, "a link leads out of the folder")
+                raise HTTPException(409, "a link leads out of the folder")
             partial.replace(target)
         except OSError as error:
-            raise HTTPException(400, f"cannot be kept ({error.strerror})") from error
+            raise HTTPException(409, f"cannot be kept ({error.strerror})") from error
         finally:
             file.close()
             partial.unlink(missing_ok=True)
