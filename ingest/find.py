@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ingest.read import format_of
 
-TAKEN_OUT = "taken out with `askmynotes sources remove`"
+TAKEN_OUT = "taken out by hand: add it by its own name to have it back"
 _ODD_NAME = "its name is not valid Unicode"
 _BUILD_OUTPUT = frozenset(
     {"node_modules", "bower_components", "__pycache__", "site-packages", "build", "dist", "target", "_build", "_site"}

@@ -40,5 +40,5 @@ element.addEventListener("dragover", (event) => event.preventDefault());
 element.addEventListener("drop", async (event) => {
   event.preventDefault();
   const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-  send((await Promise.all(entries.map((entry) => inside(entry)))).flat());
+  if (entries.length) send((await Promise.all(entries.map((entry) => inside(entry)))).flat());
 });

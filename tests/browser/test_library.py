@@ -11,6 +11,17 @@ from tests.server import Server
 from tests.web import WebServer
 from tests.web import page as article
 
+DROP = """text => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], "yaks.md"));
+  document.querySelector("#drop .drop").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+}"""
+UPLOAD = """() => {
+  const body = new FormData();
+  body.append("files", new File(["x"], "x.md"));
+  return fetch("gradio_api/upload", { method: "POST", body }).then((answer) => answer.status);
+}"""
+
 
 def open_library(page):
     page.get_by_role("tab", name="Library").click()
@@ -61,11 +72,19 @@ def test_an_empty_library_offers_notes_and_then_is_filled_emptied_and_asked(open
         wait_for_names(page, "house")
         assert (notes / "house.md").read_text() == HOUSE
 
-        (tmp_path / "zoo.md").write_text("## Zebras\nFourteen zebras live in the Zanzibar enclosure.\n")
-        page.locator("#drop input").first.set_input_files([tmp_path / "zoo.md", notes / "tool.exe"])
-        page.locator("#notice").get_by_text("tool.exe: of a kind that is not read").wait_for()
-        page.locator("#filter textarea, #filter input").fill("zoo")
-        wait_for_names(page, "zoo")
+        folder = tmp_path / "zoo"
+        (folder / ".git").mkdir(parents=True)
+        (folder / "zebras.md").write_text("## Zebras\nFourteen zebras live in the Zanzibar enclosure.\n")
+        (folder / "tool.exe").write_text("x")
+        (folder / ".git" / "hidden.md").write_text("## Hidden\nHidden.\n")
+        page.locator("#drop input").last.set_input_files(folder)
+        page.locator("#notice").get_by_text("1 file taken.").wait_for()
+        assert "zoo/tool.exe: of a kind that is not read" in page.locator("#notice").inner_text()
+        page.locator("#filter textarea, #filter input").fill("dropped")
+        wait_for_names(page, "zebras")
+        page.evaluate(DROP, "## Yaks\nNine yaks.\n")
+        wait_for_names(page, "yaks", "zebras")
+        assert page.evaluate(UPLOAD) == 413, "the framework's own route takes nothing"
         open_ask(page)
         ask(page, "How many zebras live in the Zanzibar enclosure?")
         assert "Fourteen zebras" in finished(page, 2)
