@@ -188,16 +188,17 @@ def _rows_html(counts: Mapping[str, int]) -> str:
 
 
 def by_period(days: Mapping[str, int]) -> dict[str, int]:
-    """Counts by day summed by month, or by year where the months would be too many, without gaps."""
+    """Counts by day summed by month, or by year where the months would be too many; with the periods between them,
+    where these are not too many themselves."""
     if not days:
         return {}
-    months = [f"{year}-{month:02}" for year in range(*_years(days)) for month in range(1, 13)]
+    months = [f"{year:04}-{month:02}" for year in range(*_years(days)) for month in range(1, 13)]
     months = months[months.index(min(days)[:7]) : months.index(max(days)[:7]) + 1]
     length = 7 if len(months) <= _COLUMNS else 4
     periods = dict.fromkeys((month[:length] for month in months), 0)
     for period, group in groupby(sorted(days), key=lambda day: day[:length]):
         periods[period] = sum(days[day] for day in group)
-    return periods
+    return periods if len(periods) <= _COLUMNS else {period: count for period, count in periods.items() if count}
 
 
 def _years(days: Iterable[str]) -> tuple[int, int]:

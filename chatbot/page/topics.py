@@ -18,6 +18,7 @@ _WIDTH, _HEIGHT, _MARGIN = 720, 440, 14
 #: Groups that have a colour of their own (page.css); the rest share one.
 _COLOURS = 7
 _LABELS = 14
+_LONGEST = 300  # letters of a heading
 _LETTERS, _LETTER_WIDTH, _LINE = 26, 7, 19  # of a label
 
 
@@ -74,7 +75,7 @@ def _coloured(names: Sequence[str]) -> tuple[list[int], list[str]]:
 
 
 def _point_html(chunk: Chunk, place: tuple[int, int], colour: int) -> str:
-    heading, topic = escape(chunk.heading), escape(chunk.heading_path[-1])
+    heading, topic = escape(chunk.heading[:_LONGEST]), escape(chunk.heading_path[-1][:_LONGEST])
     return (
         f'<circle cx="{place[0]}" cy="{place[1]}" r="5" class="g{colour}" role="button" tabindex="-1" '
         f'data-do="select" data-id="{topic}" aria-label="{heading}"><title>{heading}</title></circle>'

@@ -145,4 +145,5 @@ def test_dates_are_summed_by_month_and_by_year_where_there_are_many():
     assert by_period({"2019-01-01": 1, "2026-05-05": 2}) == {
         "2019": 1, **dict.fromkeys(map(str, range(2020, 2026)), 0), "2026": 2,
     }  # fmt: skip
+    assert by_period({"0001-01-01": 1, "2026-05-05": 2}) == {"0001": 1, "2026": 2}
     assert by_period({}) == {}
