@@ -199,7 +199,15 @@ class Catalogue:
 
     def files(self) -> list[SourceFile]:
         """Every file that was looked at, also those that gave nothing."""
-        rows = self._rows("SELECT path, digest, size, mtime_ns, problem, failed FROM files ORDER BY path")
+        return self._files("1", ())
+
+    def file(self, path: str) -> SourceFile | None:
+        """One file that was looked at."""
+        return next(iter(self._files("path = ?", [path])), None)
+
+    def _files(self, condition: str, parameters: Iterable[object]) -> list[SourceFile]:
+        columns = "path, digest, size, mtime_ns, problem, failed"
+        rows = self._rows(f"SELECT {columns} FROM files WHERE {condition} ORDER BY path", parameters)
         return [
             SourceFile(path, digest, size, mtime_ns, problem, bool(failed))
             for path, digest, size, mtime_ns, problem, failed in rows
@@ -228,9 +236,17 @@ class Catalogue:
 
     def documents(self) -> list[Listed]:
         """Every document, without its chunks."""
+        return self._documents("1", ())
+
+    def document(self, source: str) -> Listed | None:
+        """One document, without its chunks."""
+        return next(iter(self._documents("source = ?", [source])), None)
+
+    def _documents(self, condition: str, parameters: Iterable[object]) -> list[Listed]:
         rows = self._rows(
             f"""SELECT {_DOCUMENT_COLUMNS}, (SELECT count(*) FROM chunks WHERE document_id = documents.id), indexed_at
-                FROM documents ORDER BY source"""
+                FROM documents WHERE {condition} ORDER BY source""",
+            parameters,
         )
         return [Listed(Document(*row[:-2]), row[-2], row[-1]) for row in rows]
 
@@ -471,8 +487,16 @@ class Catalogue:
 
     def pages(self) -> dict[str, LinkedPage]:
         """What is known of every page that was tried, by its key."""
+        return {page.key: page for page in self._pages("1", ())}
+
+    def page(self, key: str) -> LinkedPage | None:
+        """What is known of one page."""
+        return next(iter(self._pages("key = ?", [key])), None)
+
+    def _pages(self, condition: str, parameters: Iterable[object]) -> list[LinkedPage]:
         columns = ", ".join(field.name for field in fields(LinkedPage))
-        return {row[0]: LinkedPage(*row) for row in self._rows(f"SELECT {columns} FROM pages ORDER BY url")}
+        rows = self._rows(f"SELECT {columns} FROM pages WHERE {condition} ORDER BY url", parameters)
+        return [LinkedPage(*row) for row in rows]
 
     def put_page(self, page: LinkedPage) -> None:
         columns = ", ".join(field.name for field in fields(LinkedPage))

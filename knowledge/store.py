@@ -198,6 +198,10 @@ class Store:
         self._follow()
         return self._catalogue.documents()
 
+    def document(self, source: str) -> Listed | None:
+        """One document without its chunks; None where it is not indexed."""
+        return self._catalogue.document(source)
+
     def whole(self, document: Document) -> Document:
         """A document as it was added, with its chunks and links."""
         chunks, references = self.get(document.source), self._catalogue.references_of(document.source)
@@ -206,6 +210,10 @@ class Store:
     def files(self) -> list[SourceFile]:
         """Every file that was looked at, also those that gave nothing."""
         return self._catalogue.files()
+
+    def file(self, path: str) -> SourceFile | None:
+        """One file that was looked at."""
+        return self._catalogue.file(path)
 
     def left_out(self) -> list[tuple[str, str]]:
         """What was passed over in the folders, with the reason."""
@@ -232,6 +240,10 @@ class Store:
     def pages(self) -> dict[str, LinkedPage]:
         """What is known of every linked page that was tried, by its key."""
         return self._catalogue.pages()
+
+    def page(self, key: str) -> LinkedPage | None:
+        """What is known of one linked page."""
+        return self._catalogue.page(key)
 
     def headings(self, limit: int) -> list[str]:
         return self._catalogue.headings(limit)

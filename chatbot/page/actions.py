@@ -9,7 +9,10 @@ import gradio as gr
 from pydantic import TypeAdapter
 
 from chatbot.answer import Answer
-from chatbot.page.render import answer_html, conversations_html, question_html, sources_html
+from chatbot.page.evidence import evidence_html, unused, whole_html
+from chatbot.page.follow_ups import follow_ups
+from chatbot.page.origin import origin_of
+from chatbot.page.render import answer_html, conversations_html, question_html
 from chatbot.service import Service
 from knowledge.errors import NotesError
 
@@ -25,6 +28,7 @@ class Actions:
 
     def __init__(self, service: Service) -> None:
         self._assistant = service.assistant
+        self._store = service.store
         self._history = service.history
         # What a session asks of its answer under way: _STOP, or the conversation that is opened instead. The answer
         # itself takes it up, within a tenth of a second: cancelling from outside would race with what it sends last.
@@ -74,7 +78,7 @@ class Actions:
                 # what looks the same is not sent again; the empty yields let a closed page end the work
                 if (looks := (answer.state, answer.ahead, answer.text)) != shown:
                     shown = looks
-                    yield gr.skip(), *_drawn([*turns, answer]), gr.skip(), gr.skip()
+                    yield gr.skip(), *self._drawn([*turns, answer]), gr.skip(), gr.skip()
                 elif time.monotonic() > sent + _PULSE:
                     yield (gr.skip(),) * 6
                 else:
@@ -83,7 +87,7 @@ class Actions:
         if answer:
             kept = _ANSWERS.dump_json(answer).decode()
             current = self._history.put(user_of(request), current, len(turns), answer.question, kept)
-            yield _READY, *_drawn([*turns, answer]), current, self._listed(request, current, containing)
+            yield _READY, *self._drawn([*turns, answer]), current, self._listed(request, current, containing)
 
     @contextmanager
     def _under_way(self, request: gr.Request) -> Iterator[None]:
@@ -97,13 +101,48 @@ class Actions:
         if _session(request) in self._wishes:
             self._wishes[_session(request)] = wish
 
+    def _drawn(
+        self, turns: list[Answer], selected: int | None = None
+    ) -> tuple[list[dict[str, Any]], str, list[Answer]]:
+        """The conversation and the evidence of one answer, the last one unless it is told, as they are shown; and the
+        answers themselves."""
+        selected = len(turns) - 1 if selected is None else selected
+        messages: list[dict[str, Any]] = []
+        for turn, answer in enumerate(turns):
+            messages.append({"role": "user", "content": question_html(answer.question)})
+            messages.append({"role": "assistant", "content": answer_html(answer, turn, turn == selected)})
+        if turns and turns[-1].state == "done":
+            messages[-1]["options"] = [{"value": question} for question in follow_ups(turns, self._store)]
+        return messages, self._evidence(turns[selected] if turns else None, selected), turns
+
+    def _evidence(self, answer: Answer | None, turn: int) -> str:
+        if answer is None:
+            return evidence_html(None, turn, {})
+        chunks = [*(citation.chunk for citation in answer.citations), *(hit.chunk for hit in unused(answer))]
+        origins = {source: origin_of(source, self._store) for source in {chunk.source for chunk in chunks}}
+        return evidence_html(answer, turn, origins)
+
+    def selected(self, turns: list[Answer], event: gr.SelectData) -> tuple[Any, ...]:
+        """The evidence of the answer that was picked."""
+        turn = int(str(event.value).partition("-")[0])
+        return self._drawn(turns, turn)[:2] if turn < len(turns) else (gr.skip(), gr.skip())
+
+    def whole(self, turns: list[Answer], event: gr.SelectData) -> Any:
+        """The whole note that a citation is from."""
+        turn, n = map(int, str(event.value).split("-"))
+        if turn >= len(turns) or not 0 < n <= len(turns[turn].citations):
+            return gr.skip()
+        citation = turns[turn].citations[n - 1]
+        source = citation.chunk.source
+        return whole_html(citation, turn, self._store.get(source), origin_of(source, self._store))
+
     def stop(self, request: gr.Request) -> None:
         self._wish(request, _STOP)
 
     def _opened(self, identity: str, containing: str, request: gr.Request) -> tuple[Any, ...]:
         """A conversation, or with no identity a new one."""
         held = [_ANSWERS.validate_json(turn.answer) for turn in self._history.turns(user_of(request), identity)]
-        return _READY, *_drawn(held), identity, self._listed(request, identity, containing)
+        return _READY, *self._drawn(held), identity, self._listed(request, identity, containing)
 
     def _listed(self, request: gr.Request, current: str, containing: str, with_undo: bool = False) -> str:
         return conversations_html(self._history.conversations(user_of(request), containing), current, with_undo)
@@ -142,7 +181,7 @@ class Actions:
 
     def edit(self, turns: list[Answer]) -> tuple[Any, ...]:
         """The last question once more in the box; asked again it takes its own place."""
-        return turns[-1].question if turns else gr.skip(), *_drawn(turns[:-1])
+        return turns[-1].question if turns else gr.skip(), *self._drawn(turns[:-1])
 
     def rate(self, turns: list[Answer], current: str, event: gr.LikeData, request: gr.Request) -> Any:
         number = event.index // 2 if isinstance(event.index, int) else event.index[0] // 2
@@ -182,12 +221,3 @@ def _answers(begun: Answer, answers: Callable[[], Generator[Answer]]) -> Generat
     except NotesError as error:
         told = str(error)
         yield answer.ended(f"{told[:1].upper()}{told[1:]}.")
-
-
-def _drawn(turns: list[Answer]) -> tuple[list[dict[str, str]], str, list[Answer]]:
-    """The conversation and its sources as they are shown, and the turns themselves."""
-    messages = []
-    for turn, answer in enumerate(turns):
-        messages.append({"role": "user", "content": question_html(answer.question)})
-        messages.append({"role": "assistant", "content": answer_html(answer, turn)})
-    return messages, sources_html(turns), turns

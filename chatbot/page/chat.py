@@ -6,8 +6,10 @@ import gradio as gr
 
 from chatbot.page import offer
 from chatbot.page.actions import Actions, user_of
-from chatbot.page.render import conversations_html, sources_html
-from chatbot.page.texts import TITLE, question_about
+from chatbot.page.evidence import evidence_html
+from chatbot.page.follow_ups import examples
+from chatbot.page.render import conversations_html
+from chatbot.page.texts import TITLE
 from chatbot.service import Service
 from knowledge.store import Store
 
@@ -19,9 +21,21 @@ element.addEventListener("click", (event) => {
 });
 """
 
-_HAS_ROOM = "() => window.innerWidth > 1000"
+# An answer that is clicked shows its evidence, unless words of it are being selected; what is asked of the evidence.
+_EVIDENCE_SCRIPT = """
+document.addEventListener("click", (event) => {
+  const answer = event.target.closest("#conversation .answer");
+  const turn = answer && answer.id.split("-").pop();
+  const aside = event.target.closest("a:not(.cite), button.copy-code") || !getSelection().isCollapsed;
+  if (answer && !aside && !element.querySelector(`.evidence[data-turn="${turn}"]`)) {
+    trigger("select", { index: 0, value: turn });
+  }
+  const button = element.contains(event.target) && event.target.closest("button[data-do]");
+  if (button) trigger(button.dataset.do, { index: 0, value: button.dataset.value });
+});
+"""
 
-_EXAMPLES = 4
+_HAS_ROOM = "() => window.innerWidth > 1000"
 
 
 class Shared(NamedTuple):
@@ -57,6 +71,7 @@ def build(page: gr.Blocks, service: Service) -> Shared:
                 show_label=False,
                 buttons=["copy"],
                 latex_delimiters=[],
+                allow_tags=False,  # else MathML is shown as text
                 layout="bubble",
                 placeholder="Ask in your own words. Every answer quotes your notes.",
             )
@@ -75,7 +90,9 @@ def build(page: gr.Blocks, service: Service) -> Shared:
                 html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
             )
         with gr.Column(scale=2, min_width=320):
-            sources = gr.HTML(sources_html([]), elem_id="sources")
+            sources = gr.HTML(
+                evidence_html(None, 0, {}), elem_id="sources", js_on_load=_EVIDENCE_SCRIPT, apply_default_css=False
+            )
 
     actions = Actions(service)
     outputs = [box, conversation, sources, turns, current, listing]
@@ -88,6 +105,12 @@ def build(page: gr.Blocks, service: Service) -> Shared:
     conversation.example_select(_example, None, box, **quiet).then(
         actions.respond, [box, turns, current, containing], **answering
     )
+    conversation.option_select(_follow_up, None, box, **quiet).then(
+        actions.respond, [box, turns, current, containing], **answering
+    )
+    for event in (sources.select, sources.collapse):
+        event(actions.selected, turns, [conversation, sources], **at_once)
+    sources.expand(actions.whole, turns, sources, **at_once)
     conversation.retry(actions.again, [turns, current, containing], **answering)
     conversation.undo(actions.edit, turns, [box, conversation, sources, turns], **quiet)
     conversation.like(actions.rate, [turns, current], reason, **quiet)
@@ -119,20 +142,13 @@ def _example(event: gr.SelectData) -> str:
     return event.value["text"]
 
 
+def _follow_up(event: gr.SelectData) -> str:
+    return event.value
+
+
 def opened(store: Store) -> tuple[str, Any]:
     """What the index holds, in the masthead and as questions to begin with."""
     documents, chunks = store.counts()
     held = f"{chunks} passages from {documents} documents" if chunks else "nothing is indexed yet"
     masthead = f"<h1>{TITLE}</h1><p>{held} · everything stays on this computer</p>"
     return masthead, gr.update(examples=[{"text": text} for text in examples(store)])
-
-
-def examples(store: Store) -> list[str]:
-    """A few questions that the index can answer, made from headings."""
-    questions = []
-    for heading in store.headings(50):
-        topic = heading.split(":")[0].strip()
-        if 3 <= len(topic) <= 60:
-            questions.append(question_about(topic))
-    step = max(1, len(questions) // _EXAMPLES)
-    return questions[::step][:_EXAMPLES]

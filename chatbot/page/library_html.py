@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from chatbot.ingest_job import IngestJob
-from chatbot.page import texts
-from chatbot.page.render import link_html, short_path
+from chatbot.page import markdown, texts
+from chatbot.page.render import short_path
 from chatbot.page.topics import map_html
 from chatbot.sources import Entry
 from knowledge.store import Store
@@ -94,7 +94,7 @@ def _roots_html(roots: Sequence[str]) -> str:
 
 def _entry_html(entry: Entry) -> str:
     place = short_path(entry.source)
-    name = link_html(entry.title or entry.source, entry.url) if entry.url else escape(entry.title or place)
+    name = markdown.link(entry.title or entry.source, entry.url) if entry.url else escape(entry.title or place)
     facts = [texts.plural(entry.chunks, "passage")] if entry.chunks else []
     facts += [_day(entry.date)] if entry.date else []
     state = f'<span class="state{"" if entry.state in _GOOD else " amiss"}">{escape(entry.state)}</span>'
@@ -147,7 +147,7 @@ def _link_html(link: "LinkState") -> str:
     places += [f"and {len(link.references) - _PLACES} more"] if len(link.references) > _PLACES else []
     fetch = _button_html("retry", link.url, texts.FETCH_LINK) if first.key else ""
     return (
-        f'<li><div><span class="name" dir="auto">{link_html(first.text or link.url, link.url)}</span> '
+        f'<li><div><span class="name" dir="auto">{markdown.link(first.text or link.url, link.url)}</span> '
         f'<span class="state">{escape(link.state)}</span><div class="place">{escape(link.url)}</div>'
         + (f'<div class="problem">{escape(reason)}</div>' if reason else "")
         + "".join(f'<div class="facts">{escape(place)}</div>' for place in places)

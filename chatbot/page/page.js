@@ -1,19 +1,66 @@
-// A citation brings its passage into view. One listener on the document: it outlives every redraw of the page.
-document.addEventListener("click", (event) => {
-  const cite = event.target.closest && event.target.closest("a.cite");
-  if (!cite) return;
-  event.preventDefault();
-  const passage = document.getElementById(cite.getAttribute("href").split("#").pop());
-  if (!passage) return;
-  passage.closest("details").open = true;
+// Listeners on the document: they outlive every redraw of the page.
+
+// What is to be brought into view as soon as it is drawn: the passage of a citation, the cited words in a whole note.
+let wanted = "";
+
+function bring() {
+  const found = wanted && document.getElementById(wanted);
+  if (!found) return;
+  wanted = "";
   document.querySelectorAll("#sources article.shown").forEach((other) => other.classList.remove("shown"));
-  passage.classList.add("shown");
+  found.classList.add("shown");
   const panel = document.getElementById("sources");
+  const mark = found.querySelector("mark, .cited") || found;
+  const target = found.offsetHeight > panel.clientHeight ? mark : found;
   if (panel.scrollHeight > panel.clientHeight) {
-    const top = passage.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
+    const top = target.getBoundingClientRect().top - panel.getBoundingClientRect().top + panel.scrollTop;
     panel.scrollTo({ top: top - 8, behavior: "smooth" });
   } else {
-    passage.scrollIntoView({ behavior: "smooth", block: "start" });
+    target.scrollIntoView({ behavior: "smooth", block: "start" });
   }
-  passage.focus({ preventScroll: true });
+  found.focus({ preventScroll: true });
+}
+
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+  } catch {  // not over plain HTTP from another machine
+    const field = document.body.appendChild(document.createElement("textarea"));
+    field.value = text;
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+}
+
+// Gradio would copy the HTML of a message; people want its words.
+function copyMessage(event) {
+  const button = event.target.closest("#conversation button[aria-label='Copy message']");
+  if (!button) return;
+  event.stopPropagation();
+  const message = button.closest("[class*='message-buttons']").previousElementSibling;
+  const said = (message.querySelector(".answer") || message.querySelector(".prose")).children;
+  const words = (child) => (child.querySelector("pre") || child).innerText;
+  copy([...said].filter((child) => !child.matches(".foot")).map(words).join("\n"));
+}
+
+document.addEventListener("click", (event) => {
+  copyMessage(event);
+  const clicked = event.target.closest("a.cite, button.show, button.copy-code, #sources [data-do]");
+  if (!clicked) return;
+  if (clicked.matches("a.cite")) {
+    event.preventDefault();
+    wanted = clicked.getAttribute("href").split("#").pop();
+    bring();
+  } else if (clicked.matches("button.show")) {
+    wanted = "evidence";
+  } else if (clicked.matches("button.copy-code")) {
+    copy(clicked.parentElement.querySelector("code").textContent);
+    clicked.textContent = "Copied";
+    setTimeout(() => { clicked.textContent = "Copy"; }, 1500);
+  } else {
+    wanted = clicked.dataset.do === "expand" ? "cited" : `passage-${clicked.dataset.value}`;
+  }
 }, true);
+
+new MutationObserver(bring).observe(document, { childList: true, subtree: true });

@@ -101,3 +101,35 @@ def more(number: int) -> str:
 
 def time_left(seconds: float) -> str:
     return "less than a minute left" if seconds < 60 else f"about {plural(round(seconds / 60), 'minute')} left"
+
+
+# -- the evidence of an answer -------------------------------------------------------------------------------------
+
+NO_EVIDENCE_YET = "The passages behind an answer appear here."
+NO_PASSAGES = "This answer rests on no passage of your notes."
+LOOKING = "Searching your notes …"
+SHOW_EVIDENCE = "Show evidence"
+EVIDENCE_SHOWN = "Evidence shown"
+WHOLE = {"note": "Whole note", "article": "Whole article"}
+BACK = "Back to the evidence"
+NOT_INDEXED = "It is no longer indexed; this is the passage as it was cited."
+FILE_GONE = "The file is gone; this is what was indexed of it."
+FILE_CHANGED = "The file has changed since it was indexed; this is the text as it was."
+PASSAGE_GONE = "It was indexed again since, and the cited passage no longer stands in it."
+CUT = "It is long: what is far from the cited passage is left out."
+
+
+def unused(count: int) -> str:
+    return f"Also found, not used ({count})"
+
+
+def dated(day: str) -> str:
+    return f"dated {day}"
+
+
+def changed(day: str) -> str:
+    return f"changed {day}"
+
+
+def fetched(day: str) -> str:
+    return f"fetched {day}"

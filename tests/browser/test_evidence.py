@@ -1,0 +1,152 @@
+"""The evidence beside a conversation, and what of the notes' Markdown is drawn."""
+
+import pytest
+
+from ingest.pipeline import ingest
+from knowledge.store import Store
+from tests.browser.steps import PHONE, ask, finished
+from tests.conftest import make_settings
+from tests.server import Server
+
+NOTES = {
+    "kitchen.md": """---
+date: 2024-03-02
+---
+# Kitchen
+
+## Sourdough at high altitude
+Sourdough needs a quarter less starter for every thousand metres. The starter costs $5 and the flour $10.
+
+| Altitude | Starter |
+|----------|--------:|
+| 1000 m   |    75 g |
+
+## Rye sourdough
+Rye needs more water than wheat.
+
+## Keeping loaves
+Keep a loaf in a clay pot.
+""",
+    "python.md": """# Python
+
+## Flattening a nested list
+A nested list is flattened by itertools:
+
+```python
+from itertools import chain
+
+def flatten(rows):
+    return list(chain.from_iterable(rows))
+```
+
+## Density of the normal distribution
+The normal distribution has the density $f(x) = \\frac{1}{\\sigma\\sqrt{2\\pi}} e^{-x^2/2\\sigma^2}$ around zero.
+""",
+    "باغ.md": "# باغ\n\n## آبیاری گل‌ها\nگل‌های رز را هر دو روز یک بار آبیاری کنید.\n\n- در تابستان هر روز آب بدهید.\n",
+}
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory, models):
+    settings = make_settings(tmp_path_factory.mktemp("evidence"), models)
+    folder = tmp_path_factory.mktemp("notes")
+    for name, text in NOTES.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    store = Store(settings)
+    ingest(store, settings, [folder])
+    store.close()
+    server = Server(settings, "--engine", "extract")
+    server.notes = folder
+    yield server
+    server.stop()
+
+
+def selected(page, turn):
+    """Waits until the panel and the conversation show that this turn is selected."""
+    page.locator(f"#conversation #answer-{turn}.selected").wait_for()
+    page.locator(f"#sources .evidence[data-turn='{turn}']").wait_for()
+    assert page.locator("#conversation .answer.selected").count() == 1
+    return page.locator("#sources").inner_text()
+
+
+def test_an_older_answer_shows_its_evidence_again_and_the_whole_note_at_the_place(open_page, own):
+    page = open_page(url=own.url)
+    ask(page, "How much less starter does sourdough need per thousand metres?")
+    finished(page, 1)
+    assert "dated 2 March 2024" in selected(page, 0)
+    chips = page.locator("#conversation button.option")
+    offered = chips.all_inner_texts()
+    assert "What do my notes say about Rye sourdough?" in offered
+    assert not any("high altitude" in question for question in offered)
+    chips.get_by_text("Rye sourdough").click()
+    assert "more water" in finished(page, 2)
+    assert "What do my notes say about Rye sourdough?" in selected(page, 1)
+
+    page.locator("#conversation .answer .said").first.click()
+    assert "quarter less starter" in selected(page, 0)
+    page.locator("#conversation #answer-1 button.show").focus()
+    page.keyboard.press("Enter")
+    assert "more water" in selected(page, 1)
+    assert page.evaluate("document.activeElement.id") == "evidence"
+
+    page.reload()
+    page.locator("#listing button[data-do=select]").first.click()
+    finished(page, 2)
+    page.locator("#conversation #answer-0 a.cite").first.click()
+    passage = page.locator("#sources article.shown")
+    passage.wait_for()
+    assert "quarter less starter" in selected(page, 0)
+    page.locator("#sources .unused > summary").click()
+    found = page.locator("#sources .unused details").filter(has_text="Keeping loaves")
+    assert not found.locator(".passage").is_visible()
+    found.locator("summary").click()
+    assert "clay pot" in found.locator(".passage").inner_text()
+
+    passage.get_by_text("Whole note").click()
+    cited = page.locator("#sources .whole #cited")
+    cited.wait_for()
+    page.wait_for_timeout(800)  # the panel scrolls smoothly
+    panel, place = page.locator("#sources").bounding_box(), cited.bounding_box()
+    assert panel["y"] - 1 <= place["y"] < panel["y"] + panel["height"]
+    assert "clay pot" in page.locator("#sources .whole").inner_text()
+    assert "quarter less starter" in " ".join(cited.locator("mark").all_inner_texts())
+    page.get_by_text("Back to the evidence").click()
+    assert "quarter less starter" in selected(page, 0)
+    assert page.errors == []
+
+
+def test_code_tables_formulas_and_persian_are_drawn_without_a_network(open_page, own):
+    page = open_page(PHONE, "dark", url=own.url)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    ask(page, "How is a nested list flattened?")
+    finished(page, 1)
+    for column in ("#conversation", "#sources"):
+        code = page.locator(f"{column} .code")
+        colours = code.evaluate(
+            "code => ['.t-k', '.t-n'].map(token => getComputedStyle(code.querySelector(token)).color)"
+        )
+        assert colours[0] != colours[1]
+        code.get_by_text("Copy").click()
+        code.get_by_text("Copied").wait_for()
+        assert page.evaluate("navigator.clipboard.readText()") == NOTES["python.md"].split("```")[1][len("python\n") :]
+    page.get_by_label("Copy message").last.click()
+    page.wait_for_function("navigator.clipboard.readText().then(text => text.startsWith('A nested list'))")
+    assert "<" not in page.evaluate("navigator.clipboard.readText()")
+
+    ask(page, "Which density does the normal distribution have?")
+    finished(page, 2)
+    for column in ("#conversation", "#sources"):
+        assert page.locator(f"{column} math mfrac msqrt").first.bounding_box()["height"] > 5
+    ask(page, "How much starter at high altitude?")
+    assert "$5" in finished(page, 3)
+    assert page.locator("#sources .table td").all_inner_texts() == ["1000 m", "75 g"]
+    assert "$5 and the flour $10" in page.locator("#sources .passage").first.inner_text()
+
+    ask(page, "گل‌های رز را چند وقت یک بار آبیاری کنیم؟")
+    finished(page, 4)
+    for shown in ("#answer-3 .said", "#sources .asked", "#sources h3", "#sources .passage p", "#sources .passage ul"):
+        direction = page.locator(shown).first.evaluate("shown => getComputedStyle(shown).direction")
+        assert direction == "rtl", shown
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert page.outside == []
+    assert page.errors == []
