@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from chatbot.answer import Answer
 from chatbot.page.evidence import evidence_html, unused, whole_html
 from chatbot.page.follow_ups import follow_ups
-from chatbot.page.origin import origin_of
+from chatbot.page.origin import date_of, problem_of
 from chatbot.page.render import answer_html, conversations_html, question_html
 from chatbot.service import Service
 from knowledge.errors import NotesError
@@ -119,8 +119,8 @@ class Actions:
         if answer is None:
             return evidence_html(None, turn, {})
         chunks = [*(citation.chunk for citation in answer.citations), *(hit.chunk for hit in unused(answer))]
-        origins = {source: origin_of(source, self._store) for source in {chunk.source for chunk in chunks}}
-        return evidence_html(answer, turn, origins)
+        dates = {source: date_of(source, self._store) for source in {chunk.source for chunk in chunks}}
+        return evidence_html(answer, turn, dates)
 
     def selected(self, turns: list[Answer], event: gr.SelectData) -> tuple[Any, ...]:
         """The evidence of the answer that was picked."""
@@ -134,7 +134,8 @@ class Actions:
             return gr.skip()
         citation = turns[turn].citations[n - 1]
         source = citation.chunk.source
-        return whole_html(citation, turn, self._store.get(source), origin_of(source, self._store))
+        told = date_of(source, self._store), problem_of(source, self._store)
+        return whole_html(citation, turn, self._store.get(source), *told)
 
     def stop(self, request: gr.Request) -> None:
         self._wish(request, _STOP)

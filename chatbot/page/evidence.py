@@ -10,7 +10,6 @@ from pathlib import PurePath
 
 from chatbot.answer import Answer, Citation
 from chatbot.page import markdown, texts
-from chatbot.page.origin import Origin
 from chatbot.page.render import short_path
 from chatbot.why import COLUMNS, FIGURE_COLUMNS, LEGEND, figure_row, row, summary
 from knowledge.documents import Chunk, Hit
@@ -20,36 +19,34 @@ from knowledge.evidence import plain, units
 _VERBATIM = frozenset({".txt", ".text", ".rst", ".org", ".csv", ".tsv", ".pdf"})
 _AROUND = 60  # chunks of a long note that are shown before and behind the cited one
 _LONGEST_LINE = 120
-#: Nothing is known of where a passage comes from.
-_UNKNOWN = Origin()
 
 
-def evidence_html(answer: Answer | None, turn: int, origins: Mapping[str, Origin]) -> str:
-    """The evidence of the answer with this number in its conversation; `origins` tells of its sources."""
+def evidence_html(answer: Answer | None, turn: int, dates: Mapping[str, str]) -> str:
+    """The evidence of the answer with this number in its conversation; `dates` are those of its sources."""
     if answer is None:
         return f'<h2>Evidence</h2><p class="empty">{texts.NO_EVIDENCE_YET}</p>'
-    passages = "".join(_passage_html(citation, turn, origins) for citation in answer.citations)
+    passages = "".join(_passage_html(citation, turn, dates) for citation in answer.citations)
     if answer.state == "done":
-        inside = passages + _unused_html(answer, origins) + _why_html(answer) or _empty(texts.NO_PASSAGES)
+        inside = passages + _unused_html(answer, dates) + _why_html(answer) or _empty(texts.NO_PASSAGES)
     else:
-        inside = passages or _found_html(answer, origins) or _empty(texts.LOOKING)
+        inside = passages or _found_html(answer, dates) or _empty(texts.LOOKING)
     return (
         f'<section class="evidence" id="evidence" data-turn="{turn}" tabindex="-1" aria-label="Evidence">'
         f'<h2>Evidence</h2><p class="asked" dir="auto">{escape(answer.question)}</p>{inside}</section>'
     )
 
 
-def whole_html(citation: Citation, turn: int, chunks: Sequence[Chunk], origin: Origin) -> str:
+def whole_html(citation: Citation, turn: int, chunks: Sequence[Chunk], date: str, problem: str) -> str:
     """The note or article of a citation as it was indexed, the cited words marked; `chunks` are its chunks in order,
-    none where it is no longer indexed."""
+    none where it is no longer indexed, and `problem` is what has become of it since."""
     parts = _with_cited(chunks, citation) if chunks else [citation.chunk]
     near, is_cut = _near(parts, citation.chunk)
-    told = [origin.problem, texts.CUT * is_cut, texts.PASSAGE_GONE * (citation.chunk not in parts)]
+    told = [problem, texts.CUT * is_cut, texts.PASSAGE_GONE * (citation.chunk not in parts)]
     title = citation.chunk.title or short_path(citation.chunk.source)
     return (
         f'<section class="whole" data-turn="{turn}" aria-label="{texts.WHOLE[citation.chunk.kind]}">'
         f'<button type="button" data-do="collapse" data-value="{turn}-{citation.n}">← {texts.BACK}</button>'
-        f'<h2 dir="auto">{escape(title)}</h2>{_place_html(citation, origin)}'
+        f'<h2 dir="auto">{escape(title)}</h2>{_place_html(citation, date)}'
         + "".join(f'<p class="told" role="status">{escape(words)}</p>' for words in told if words)
         + "".join(_section_html(before, chunk, citation) for before, chunk in zip([None, *near], near, strict=False))
         + "</section>"
@@ -87,38 +84,38 @@ def _section_html(before: Chunk | None, chunk: Chunk, citation: Citation) -> str
     return f'{headings}<div class="passage shown" id="cited" tabindex="-1">{text}</div>'
 
 
-def _passage_html(citation: Citation, turn: int, origins: Mapping[str, Origin]) -> str:
+def _passage_html(citation: Citation, turn: int, dates: Mapping[str, str]) -> str:
     chunk = citation.chunk
     links = "".join(f"<li>{markdown.link(link.text or link.url, link.url)}</li>" for link in chunk.links if link.url)
     place = f"{turn}-{citation.n}"
     return (
         f'<article id="passage-{place}" tabindex="-1">'
         f'<h3 dir="auto">[{citation.n}] {escape(chunk.heading)}</h3>'
-        f"{_place_html(citation, origins.get(chunk.source, _UNKNOWN))}"
+        f"{_place_html(citation, dates.get(chunk.source, ''))}"
         f'<div class="passage">{_text_html(chunk, citation.spans)}</div>'
         + (f'<ul class="links" dir="auto">{links}</ul>' if links else "")
         + f'<button type="button" data-do="expand" data-value="{place}">{texts.WHOLE[chunk.kind]}</button></article>'
     )
 
 
-def _found_html(answer: Answer, origins: Mapping[str, Origin]) -> str:
+def _found_html(answer: Answer, dates: Mapping[str, str]) -> str:
     """The passages that an answer will be written from: they are there before its turn at the language model."""
     return "".join(
         f'<article><h3 dir="auto">{escape(chunk.heading)}</h3>'
-        f"{_place_html(_as_citation(chunk), origins.get(chunk.source, _UNKNOWN))}"
+        f"{_place_html(_as_citation(chunk), dates.get(chunk.source, ''))}"
         f'<div class="passage">{_text_html(chunk)}</div></article>'
         for chunk in (hit.chunk for hit in answer.sections)
     )
 
 
-def _unused_html(answer: Answer, origins: Mapping[str, Origin]) -> str:
+def _unused_html(answer: Answer, dates: Mapping[str, str]) -> str:
     """What was found and not cited, folded away, each passage by itself."""
     found = unused(answer)
     if not found:
         return ""
     inside = "".join(
         f'<details><summary dir="auto"><strong>{escape(chunk.heading)}</strong> {escape(_first_line(chunk))}</summary>'
-        f"{_place_html(_as_citation(chunk), origins.get(chunk.source, _UNKNOWN))}"
+        f"{_place_html(_as_citation(chunk), dates.get(chunk.source, ''))}"
         f'<div class="passage">{_text_html(chunk)}</div></details>'
         for chunk in (hit.chunk for hit in found)
     )
@@ -175,7 +172,7 @@ def _why_html(answer: Answer) -> str:
 
 def _candidate_html(number: int, hit: Hit) -> str:
     """Two rows, so that the figures stand under one another on a phone too."""
-    name = f"{number}. {escape(hit.chunk.heading)}{_place_html(_as_citation(hit.chunk), _UNKNOWN)}"
+    name = f"{number}. {escape(hit.chunk.heading)}{_place_html(_as_citation(hit.chunk), '')}"
     return f'<tr><td colspan="{len(COLUMNS)}" dir="auto">{name}</td></tr>{_row_html("td", row(hit))}'
 
 
@@ -188,17 +185,16 @@ def _as_citation(chunk: Chunk) -> Citation:
     return Citation(0, chunk, ((0, len(chunk.text)),))
 
 
-def _place_html(citation: Citation, origin: Origin) -> str:
+def _place_html(citation: Citation, date: str) -> str:
     """Where a passage stands and of when it is; for an article also where the notes link to it."""
     chunk = citation.chunk
     source = markdown.link(chunk.title or chunk.url, chunk.url) if chunk.url else escape(short_path(chunk.source))
     place = ", ".join([source, *([escape(citation.place)] if citation.place else [])])
-    date = f" · {escape(origin.date)}" if origin.date else ""
     referring = "".join(
         f"<div>linked from {escape(short_path(each.source))}, line {each.line}: {escape(each.heading)}</div>"
         for each in citation.linked_from
     )
-    return f'<div class="place">{place}{date}{referring}</div>'
+    return f'<div class="place">{place}{f" · {escape(date)}" if date else ""}{referring}</div>'
 
 
 def _empty(words: str) -> str:

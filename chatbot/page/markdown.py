@@ -223,23 +223,20 @@ def _formula_block(state: "StateBlock", first: int, end: int, silent: bool) -> b
     opening = _FORMULA_BLOCK.match(state.src, start)
     if not opening:
         return False
-    for line in range(first, end):
-        text = state.getLines(first, line + 1, state.blkIndent, False).strip()
-        inside = text.rstrip(_CLOSES).removeprefix(_OPENS)[2:]
-        if len(inside) > _LONGEST_FORMULA:
-            return False
-        if inside.endswith(_ENDS[opening.group(1)]):
-            break
-    else:
+    closing = state.src.find(_ENDS[opening.group(1)], opening.end(), opening.end() + _LONGEST_FORMULA)
+    last = next((line for line in range(first, end) if state.eMarks[line] > closing), end)
+    if closing < 0 or last == end:
         return False
-    if not _is_formula(inside[:-2]):
+    text = state.getLines(first, last + 1, state.blkIndent, False).strip()
+    inside = text.removeprefix(_OPENS).rstrip(_CLOSES)[2:]
+    if not inside.endswith(_ENDS[opening.group(1)]) or not _is_formula(inside[:-2]):
         return False
     if not silent:
         token = state.push("formula", "div", 0)
         token.content = f"{_OPENS * text.startswith(_OPENS)}{inside[:-2]}{_CLOSES * text.endswith(_CLOSES)}"
-        token.map = [first, line + 1]
+        token.map = [first, last + 1]
         token.meta = {"display": True}
-        state.line = line + 1
+        state.line = last + 1
     return True
 
 

@@ -5,7 +5,7 @@ import pytest
 from chatbot.answer import Answer, Citation
 from chatbot.decide import Decision, Figure
 from chatbot.page.evidence import evidence_html, whole_html
-from chatbot.page.origin import Origin, origin_of
+from chatbot.page.origin import date_of, problem_of
 from chatbot.why import Removed, Why
 from knowledge.documents import Chunk, Hit
 
@@ -51,7 +51,7 @@ def test_a_path_in_the_home_folder_is_shown_as_its_owner_writes_it(monkeypatch, 
     monkeypatch.setenv("HOME", str(tmp_path))
     for source, shown in ((f"{tmp_path}/notes/n.md", "~/notes/n.md"), ("/elsewhere/n.md", "/elsewhere/n.md")):
         answer = Answer("q", citations=(Citation(1, Chunk(source, "n", ("H",), (1, 2), "One."), ((0, 4),)),))
-        assert f">{shown}, line 2 · dated then<" in evidence_html(answer, 0, {source: Origin("dated then")})
+        assert f">{shown}, line 2 · dated then<" in evidence_html(answer, 0, {source: "dated then"})
 
 
 NOTE = "---\ndate: 2024-03-02\n---\n# Top\nBefore.\n\n## Middle\nOne here. Two there.\n\n## End\nAfter.\n"
@@ -68,7 +68,7 @@ def cited(add, store):
 
 def whole(citation, store):
     source = citation.chunk.source
-    return whole_html(citation, 0, store.get(source), origin_of(source, store))
+    return whole_html(citation, 0, store.get(source), date_of(source, store), problem_of(source, store))
 
 
 def test_a_whole_note_is_shown_under_its_headings_at_the_cited_words(cited, store):

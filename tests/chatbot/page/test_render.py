@@ -5,7 +5,6 @@ import pytest
 
 from chatbot.answer import Answer, Assistant, Citation, Part
 from chatbot.page.evidence import evidence_html, whole_html
-from chatbot.page.origin import Origin
 from chatbot.page.render import answer_html, question_html
 from chatbot.why import Removed, Why
 from knowledge.documents import Chunk, Hit, Link
@@ -73,9 +72,8 @@ def test_nothing_in_a_note_becomes_active(hostile):
             (Removed(hostile, hostile),),
         ),
     )
-    told = Origin(hostile, hostile)
-    panel = evidence_html(answer, 0, {hostile: told})
-    whole = whole_html(answer.citations[0], 0, [chunk], told)
+    panel = evidence_html(answer, 0, {hostile: hostile})
+    whole = whole_html(answer.citations[0], 0, [chunk], hostile, hostile)
     for html in (answer_html(answer, 0, True), panel, whole, question_html(hostile)):
         assert active(html) == []
 
