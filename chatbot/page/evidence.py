@@ -58,9 +58,8 @@ def _with_cited(chunks: Sequence[Chunk], citation: Citation) -> list[Chunk]:
     cited = citation.chunk
     parts: list[Chunk] = []
     for chunk in chunks:
-        is_inside = chunk.heading_path == cited.heading_path and chunk.text in cited.text
-        if is_inside and cited.lines[0] <= chunk.lines[0] and chunk.lines[1] <= cited.lines[1]:
-            chunk = cited
+        if chunk.heading_path == cited.heading_path and chunk.text in cited.text:
+            chunk = cited  # wherever it stands now: lines above it may have come or gone
         if chunk not in parts[-1:]:
             parts.append(chunk)
     return parts

@@ -1,6 +1,6 @@
 """What is known now of where a passage comes from: its date, and whether its source is still as it was indexed."""
 
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 from chatbot.page import texts
@@ -11,17 +11,16 @@ _LONGEST_DATE = 40  # characters; what a note gives as its date may be anything
 
 
 def date_of(source: str, store: Store) -> str:
-    """The date of a source in words: the one that it gives, else when it was changed or fetched; empty where none of
-    them is known."""
+    """The date of a source in words: the one that it gives, else when its file was last written or its page
+    fetched; empty where none is known."""
     listed = store.document(source)
     if listed is None:
         return ""
     document = listed.document
     if document.published:
         return texts.dated(_in_words(document.published))
-    file = store.file(document.file) if document.file else None
-    if file and file.mtime_ns:
-        return texts.changed(_day(datetime.fromtimestamp(file.mtime_ns / 1e9)))
+    if document.file:
+        return _written(Path(document.file))
     page = store.page(document.key) if document.key else None
     return texts.fetched(_in_words(page.fetched_at)) if page and page.fetched_at else ""
 
@@ -36,6 +35,13 @@ def problem_of(source: str, store: Store) -> str:
         return "" if file is None or sha256(Path(file.path)) == file.digest else texts.FILE_CHANGED
     except OSError:
         return texts.FILE_GONE
+
+
+def _written(file: Path) -> str:
+    try:
+        return texts.changed(_day(date.fromtimestamp(file.stat().st_mtime)))
+    except (OSError, OverflowError, ValueError):
+        return ""
 
 
 def _in_words(told: str) -> str:

@@ -1,3 +1,4 @@
+import os
 import re
 
 import pytest
@@ -86,8 +87,18 @@ def test_a_whole_note_says_what_has_become_of_it_since(cited, store, add, tmp_pa
     assert "has changed since" in whole(cited, store)
     note.unlink()
     assert "file is gone" in whole(cited, store)
+    add(NOTE.replace("Before.", "Before.\n\nMore."))
+    assert 'role="status"' not in whole(cited, store), "it only stands further down"
     add(NOTE.replace("One here.", "Nothing."))
     assert "no longer stands in it" in whole(cited, store)
     store.remove(cited.chunk.source)
     assert "no longer indexed" in whole(cited, store)
     assert "<mark>One here.</mark>" in whole(cited, store), "the passage is kept with the answer"
+
+
+def test_a_passage_tells_the_date_that_its_source_gives_else_that_of_its_file(add, store, tmp_path):
+    add("## A\nOne.\n", "plain.md")
+    add("---\ndate: last spring\n---\n## B\nTwo.\n", "dated.md")
+    os.utime(tmp_path / "notes" / "plain.md", (0, 86_400 * 365))
+    told = [date_of(str(tmp_path / "notes" / name), store) for name in ("plain.md", "dated.md", "unknown.md")]
+    assert told == ["changed 1 January 1971", "dated last spring", ""]
