@@ -183,6 +183,12 @@ class Assistant:
         self._bot: IntentBot | None = None
         self._bot_lock = threading.Lock()
 
+    def use(self, settings: Settings, engine: Engine | None = None) -> None:
+        """Answer by these settings from the next question on, with their engine where it is loaded already. A reply
+        under way ends with the engine that began it, which is let go then."""
+        with self._engine_lock:
+            self._settings, self._engine_name, self._engine = settings, settings.engine, engine
+
     def answer(self, question: str, asker: str = "") -> Answer:
         """The complete answer."""
         *_, last = self.stream(question, asker=asker)

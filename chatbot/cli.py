@@ -6,6 +6,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -275,7 +276,7 @@ def _assistant(engine: str | None) -> "Assistant":
 
 
 def _check_engine(engine: str | None) -> None:
-    from chatbot.engines import ENGINES
+    from knowledge.settings import ENGINES
 
     if engine and engine not in ENGINES:
         raise click.BadParameter(f"{engine!r} is not one of {', '.join(ENGINES)}", param_hint="--engine")
@@ -461,13 +462,16 @@ def serve(host: str, port: int, names: tuple[str, ...], engine: str | None) -> N
     """Open the chat page for a browser on this machine, or with a login on others of your network."""
     # Gradio makes its folder for temporary files as soon as it is imported
     os.environ["GRADIO_TEMP_DIR"] = str(settings().home / "gradio")
+    from chatbot.answer import Assistant
     from chatbot.ingest_job import IngestJob
     from chatbot.server import serve
     from chatbot.service import Service
     from knowledge.history import History
 
-    job, history = IngestJob(settings()), History(settings().home)
-    service = Service(settings(), open_store(), _assistant(engine), job, history)
+    _check_engine(engine)
+    used = settings() if engine is None else replace(settings(), engine=engine)
+    store = open_store()
+    service = Service(used, store, Assistant(store, used), IngestJob(used), History(used.home))
     serve.serve(service, host, port, names, say=click.echo)
 
 

@@ -42,6 +42,10 @@ class IngestJob:
     def running(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
 
+    def use(self, settings: Settings) -> None:
+        """Take these settings the next time."""
+        self._settings = settings
+
     @property
     def seconds_left(self) -> float | None:
         """How long what is under way takes yet, as fast as it has gone until now; None as long as nobody can tell."""

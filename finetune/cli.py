@@ -458,8 +458,8 @@ def export(adapter: Path | None, base: Path | None, precision: str, name: str) -
 @click.argument("name")
 @home_option
 def use(name: str) -> None:
-    """Answer with this model from now on, in ask, chat and serve: a GGUF file of models/, an adapter folder, or
-    `default` to go back to the model that is shipped."""
+    """Answer with this model from now on, in ask, chat and serve: a GGUF file of models/, an adapter folder, `extract`
+    to quote the notes, `openai` for a server of yours, or `default` to go back to the model that is shipped."""
     from finetune.use import choose
 
     click.echo(choose(settings(), name))

@@ -1,36 +1,39 @@
-"""Choosing the model that answers, in `config.toml`."""
+"""Choosing the model that answers."""
 
 from pathlib import Path
 
-import tomlkit
-
 from knowledge.errors import NotesError
-from knowledge.settings import Settings
+from knowledge.settings import Settings, changed, save
 
 DEFAULT = "default"
+#: Engines that need no file of a model here.
+_WITHOUT_FILE = ("extract", "openai")
 
 
 def choose(settings: Settings, name: str) -> str:
-    """Make a GGUF file or an adapter the one that answers; what else stands in `config.toml` stays as it is.
+    """Make what `chosen` takes the one that answers, in `config.toml`. Returns what is told."""
+    changes = chosen(settings, name)
+    changed(settings, changes)
+    save(settings.home, changes)
+    told = ", ".join(f'{key} = "{value}"' for key, value in changes.items() if value is not None)
+    return f"{settings.config}: {told or 'the model that is shipped'}"
 
-    `name` is a GGUF file, in `models/` or by its path, or an adapter, in `adapters/` or by its folder; `DEFAULT` goes
-    back to what is shipped. Returns what is told. Raises NotesError where there is none of that name.
+
+def chosen(settings: Settings, name: str) -> dict[str, str | None]:
+    """The settings with which a GGUF file or an adapter answers, None for those that go back to their default.
+
+    `name` is a GGUF file, in `models/` or by its path, an adapter, in `adapters/` or by its folder, "extract" or
+    "openai"; `DEFAULT` goes back to what is shipped. Raises NotesError where there is none of that name.
     """
-    config = settings.home / "config.toml"
-    held = tomlkit.parse(config.read_text(encoding="utf-8")) if config.is_file() else tomlkit.document()
-    for key in ("engine", "model", "adapter"):
-        held.pop(key, None)
-    chosen = {} if name == DEFAULT else _chosen(settings, name)
-    held.update(chosen)
-    settings.home.mkdir(parents=True, exist_ok=True)
-    part = config.with_name(config.name + ".part")
-    part.write_text(tomlkit.dumps(held), encoding="utf-8")
-    part.replace(config)
-    told = ", ".join(f'{key} = "{value}"' for key, value in chosen.items()) or "the model that is shipped"
-    return f"{config}: {told}"
+    cleared = dict.fromkeys(("engine", "model", "adapter"))
+    if name == DEFAULT:
+        return cleared
+    if name in _WITHOUT_FILE:
+        return {"engine": name}
+    return {**cleared, **_of_file(settings, name)}
 
 
-def _chosen(settings: Settings, name: str) -> dict[str, str]:
+def _of_file(settings: Settings, name: str) -> dict[str, str]:
     path = Path(name).expanduser()
     if name.endswith(".gguf"):
         if (settings.models / name).is_file():
@@ -43,4 +46,4 @@ def _chosen(settings: Settings, name: str) -> dict[str, str]:
         return {"engine": "lora", "adapter": str(path.resolve())}
     known = [file.name for file in sorted(settings.models.glob("*.gguf"))]
     known += [folder.parent.name for folder in sorted(settings.adapters.glob("*/adapter"))]
-    raise NotesError(f"there is no model or adapter {name!r}; there are {', '.join([DEFAULT, *known])}")
+    raise NotesError(f"there is no model or adapter {name!r}; there are {', '.join([DEFAULT, *_WITHOUT_FILE, *known])}")

@@ -19,6 +19,7 @@ from typing import Any, Literal
 import httpcore
 
 from ingest.addresses import Address
+from knowledge.offline import naming
 
 State = Literal[
     "blocked by robots", "gone", "refused", "timed out", "too large", "wrong type", "private address", "paywalled"
@@ -117,7 +118,8 @@ class Guard:
             if share <= 0:
                 break
             try:
-                return self._connect((ip, address.port), share)
+                with naming(address.host):
+                    return self._connect((ip, address.port), share)
             except OSError as error:
                 failure = error
         if isinstance(failure, TimeoutError):

@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection, Pipe
 from ingest.pages import Page
 from ingest.read import SAFE_FORMATS, read, read_page, sniff
 from ingest.reading import Reading, Unreadable
+from knowledge.offline import refuse
 
 #: Seconds after which a file counts as one that its reader cannot finish; a scanned book takes its time.
 _PATIENCE = 300
@@ -87,6 +88,7 @@ class Worker:
 def serve(descriptor: int) -> None:
     """Answer what comes through a pipe until its other end closes."""
     pipe = Connection(descriptor)
+    refuse()
     _limit_memory()
     while True:
         try:

@@ -147,6 +147,10 @@ class Store:
             if each.row in chunks
         ]
 
+    def use(self, settings: Settings, reranker: Reranker | None) -> None:
+        """Search by these settings from now on, with their reranker where there is one."""
+        self._settings, self._reranker = settings, reranker
+
     @functools.cached_property
     def _reranker(self) -> Reranker | None:
         name = self._settings.reranker

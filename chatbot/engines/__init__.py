@@ -15,9 +15,7 @@ from pathlib import Path
 from chatbot.engines.turns import PULSE, Turns
 from knowledge.errors import NotesError
 from knowledge.prompt import Prompt
-from knowledge.settings import Settings
-
-ENGINES = ("gpt4all", "openai", "lora", "extract")
+from knowledge.settings import ENGINES, Settings
 
 
 class Waiting(str):

@@ -20,6 +20,7 @@ import httpcore
 
 from chatbot.engines import PULSE, Engine
 from knowledge.errors import NotesError
+from knowledge.offline import naming
 from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 
@@ -262,7 +263,8 @@ class _Server:
         failure = None
         for ip in ips[:_MOST_TRIED]:
             try:
-                return socket.create_connection((ip, self._port), _CONNECT_SECONDS)
+                with naming(self._base.host.decode()):
+                    return socket.create_connection((ip, self._port), _CONNECT_SECONDS)
             except OSError as error:
                 failure = error
         raise NotesError(f"no server answers at {self.url}: start it, or choose another engine") from failure

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chatbot.server.guards import LOOPBACK, machine_names
 from chatbot.server.users import Users
 from knowledge.errors import NotesError
+from knowledge.offline import watch
 
 if TYPE_CHECKING:
     from chatbot.service import Service
@@ -21,6 +22,7 @@ def serve(service: "Service", host: str, port: int, names: Sequence[str], say: C
 
     from chatbot.page.texts import TITLE
 
+    watch()
     users = Users(service.settings.home)
     only_loopback = host in LOOPBACK and not names
     if not only_loopback and not users.names():

@@ -31,7 +31,7 @@ def test_an_adapter_answers_without_an_export(settings):
 
 
 def test_what_is_not_there_is_refused_and_nothing_changes(settings):
-    with pytest.raises(NotesError, match="there are default, SmolLM2"):
+    with pytest.raises(NotesError, match="there are default, extract, openai, SmolLM2"):
         choose(settings, "nonsense")
     assert not (settings.home / "config.toml").exists()
     with pytest.raises(NotesError, match="holds no adapter"):
