@@ -88,7 +88,7 @@ def naming(host: str) -> Iterator[None]:
     try:
         yield
     finally:
-        _names.given = None
+        _names.given = ""
 
 
 def refuse() -> None:
@@ -103,13 +103,15 @@ def refuse() -> None:
 
 def _notice(event: str, arguments: tuple[Any, ...]) -> None:
     if event in _LOOKUPS:
-        _names.looked_up = host = _text(arguments[0])
-        if host and not _is_own(host) and not _is_address(host):
+        host = _text(arguments[0])
+        # for the connection that a thread makes next, which is told of by its IP address
+        _names.looked_up = "" if _is_address(host) else host
+        if not _is_own(host) and not _is_address(host):
             record(host, 0)
     elif event in _SENDING and isinstance(arguments[1], tuple):  # else a socket of the file system
         host = _text(arguments[1][0])
         if not _is_own(host):
-            record(getattr(_names, "given", None) or getattr(_names, "looked_up", None) or host)
+            record(getattr(_names, "given", "") or getattr(_names, "looked_up", "") or host)
 
 
 def _text(host: Any) -> str:

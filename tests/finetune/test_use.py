@@ -30,6 +30,14 @@ def test_an_adapter_answers_without_an_export(settings):
     assert load_settings(settings.home).adapter == str(ADAPTER)
 
 
+def test_the_notes_can_be_quoted_alone_and_the_model_is_kept_for_later(settings):
+    base = "SmolLM2-135M-Instruct.Q4_1.gguf"
+    choose(settings, base)
+    choose(settings, "extract")
+    chosen = load_settings(settings.home)
+    assert (chosen.engine, chosen.model) == ("extract", base)
+
+
 def test_what_is_not_there_is_refused_and_nothing_changes(settings):
     with pytest.raises(NotesError, match="there are default, extract, openai, SmolLM2"):
         choose(settings, "nonsense")
