@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from chatbot.cli import cli
-from knowledge.models import default_language_model
+from knowledge.models import BASE_LANGUAGE_MODEL, default_language_model
 from tests.conftest import ROOT, make_settings
 from tests.ingest.test_links import BREAD
 from tests.web import WebServer, page
@@ -382,3 +382,15 @@ def test_ctrl_c_ends_the_server_quietly(settings, indexed):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
     assert "Traceback" not in errors
+
+
+def test_a_model_file_is_installed_listed_and_used(run, models, tmp_path):
+    home = tmp_path / "other"
+    installed = run("models", "install", models / BASE_LANGUAGE_MODEL, home=home)
+    assert f"finetune use {BASE_LANGUAGE_MODEL}" in installed.stdout
+    assert (home / "models" / BASE_LANGUAGE_MODEL).is_file()
+    assert run("finetune", "use", BASE_LANGUAGE_MODEL, home=home).returncode == 0
+    [line] = [line for line in run("models", home=home).stdout.splitlines() if BASE_LANGUAGE_MODEL in line]
+    assert line.endswith("*")
+    (tmp_path / "bad.gguf").write_bytes(b"garbage")
+    assert fails(run("models", "install", tmp_path / "bad.gguf", home=home), 1, "not a whole GGUF file")

@@ -8,6 +8,7 @@ from gradio_client.utils import is_file_obj, traverse
 
 from chatbot.page import actions, chat, library, mark, models, settings, texts
 from chatbot.page.render import user_html
+from chatbot.page.theme import ThemeFirst
 from chatbot.server import faults
 from chatbot.server.api import user_of
 from chatbot.service import Service
@@ -90,6 +91,7 @@ def _theme() -> gr.themes.Base:
 
 def mount_page(server: Any, service: Service) -> Any:
     """The server with the page at `/`."""
+    server.add_middleware(ThemeFirst)
     script = (_HERE / "page.js").read_text(encoding="utf-8")
     return gr.mount_gradio_app(
         server,
