@@ -121,13 +121,10 @@ def _rows(settings: Settings) -> Iterator[_Row]:
     from finetune.adapters import adapters
 
     models = installed(settings.models)
-    runs_file = settings.engine == "gpt4all"
     yield from (_language(model, settings) for model in models if model.kind == "language")
-    if runs_file and not (settings.models / settings.model).is_file():
-        path = Path(settings.model).expanduser()
-        size = (_megabytes(path.stat().st_size),) if path.is_file() else ("not there",)
-        if path.name != DEFAULT_LANGUAGE_MODEL:
-            yield _Row("language", settings.model, size, answers=True)
+    path = Path(settings.model).expanduser()
+    if settings.engine == "gpt4all" and not (settings.models / settings.model).is_file() and path.is_file():
+        yield _Row("language", settings.model, (_megabytes(path.stat().st_size),), answers=True)
     for adapter in adapters(settings):
         facts: tuple[str, ...] = (_megabytes(adapter.size), f"for {adapter.base}", texts.OWN_LICENCE)
         answers = settings.engine == "lora" and settings.adapter == adapter.name
@@ -145,7 +142,7 @@ def _language(model: InstalledModel, settings: Settings) -> _Row:
     from finetune.shipped import ADAPTER
 
     scores = model.measured or (measured(ADAPTER) if model.name == DEFAULT_LANGUAGE_MODEL else None)
-    answers = settings.engine == "gpt4all" and settings.model == model.name
+    answers = settings.engine == "gpt4all" and settings.model == model.name and not model.problem
     return _Row("language", model.name, _facts(model), "" if model.problem else model.name, answers, scores)
 
 

@@ -77,6 +77,15 @@ def test_what_is_here_is_listed_with_its_size_licence_and_scores(service):
     assert answering.index("answers now") > answering.index("<h2>Adapters")
 
 
+def test_a_model_that_is_not_here_does_not_seem_to_answer(service, models):
+    elsewhere = models / BASE_LANGUAGE_MODEL
+    (service.settings.home / "models").unlink()
+    missing = models_html(service.settings)
+    assert "not installed" in missing
+    assert "answers now" not in missing
+    assert "answers now" in models_html(replace(service.settings, model=str(elsewhere))), "by its path"
+
+
 def test_names_are_shown_as_text(service):
     name = '"><img src=x onerror=alert(1)>'
     shutil.copytree(ADAPTER, service.settings.adapters / name / "adapter")
