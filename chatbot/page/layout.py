@@ -21,6 +21,8 @@ _MONO = ("ui-monospace", "Menlo", "Consolas", "Noto Sans Mono", "monospace")
 
 #: Events of the page that are worked on at once, an answer that waits for its turn being one.
 _AT_ONCE = 256
+#: Open pages whose conversation is kept in memory, 0.2 MB each; one that was forgotten begins a new conversation.
+_SESSIONS = 500
 
 
 class _Page(gr.Blocks):
@@ -59,8 +61,9 @@ def create(service: Service) -> gr.Blocks:
                 models.build(tab, service)
             with gr.Tab(texts.SETTINGS) as tab:
                 settings.build(tab, service)
+    page.state_session_capacity = _SESSIONS
     page.max_threads = _AT_ONCE
-    page.queue()  # anew, with so many
+    page.queue()  # anew, with these
     return page
 
 

@@ -40,20 +40,18 @@ class _Reply:
 
 
 def load(models: Path) -> Iterator[str]:
-    """A line for the model alone, one for each number of users, and one for the memory of the server."""
+    """Two lines for each number of users, the model alone on the same prompts and the server, in turn, so that both see
+    the same machine; and one for the memory of the server."""
     with tempfile.TemporaryDirectory() as home:
         settings = make_settings(Path(home), models)
         store = Store(settings)
         ingest(store, settings, [NOTES])
         prompts = _prompts(Assistant(store, settings))
         store.close()
-        alone = _alone(models, list(prompts.values()))
-        yield f"GPT4All alone, one after the other: {_rate(len(alone), sum(end for _, end in alone))}, " + _times(
-            "first token", [first for first, _ in alone]
-        )
+        model = GPT4All(DEFAULT_LANGUAGE_MODEL, model_path=models, allow_download=False, n_ctx=CONTEXT_TOKENS)
         server = Server(settings)
         try:
-            yield from _under_load(server, list(prompts), len(alone) / sum(end for _, end in alone))
+            yield from _under_load(server, model, prompts)
         finally:
             server.stop()
         server = Server(settings, "--engine", "extract")
@@ -79,18 +77,15 @@ def _prompts(assistant: Assistant) -> dict[str, Prompt]:
     return found
 
 
-def _alone(models: Path, prompts: Sequence[Prompt]) -> list[tuple[float, float]]:
-    model = GPT4All(DEFAULT_LANGUAGE_MODEL, model_path=models, allow_download=False, n_ctx=CONTEXT_TOKENS)
-    for _ in generate(model, prompts[0], 1):  # warms up
-        pass
-    replies = [timed(lambda prompt=prompt: generate(model, prompt, MAX_REPLY_TOKENS)) for prompt in prompts]
-    return [(first, end) for first, end, _ in replies]
-
-
-def _under_load(server: Server, asked: Sequence[str], bare: float) -> Iterator[str]:
+def _under_load(server: Server, model: GPT4All, prompts: dict[str, Prompt]) -> Iterator[str]:
+    asked = list(prompts)
+    timed(lambda: generate(model, prompts[asked[0]], 1))  # warms up
     _ask(server, asked[0], "warm up")
     expected: dict[str, _Reply] = {}
     for users in _USERS:
+        alone = [timed(lambda each=each: generate(model, each, MAX_REPLY_TOKENS)) for each in prompts.values()]
+        bare = len(alone) / sum(end for _, end, _ in alone)
+        yield f"GPT4All alone, one by one: {bare:.2f} requests/s; {_times('first token', [each[0] for each in alone])}"
         started = time.perf_counter()
         replies = _at_once(users, lambda user, asked=asked, users=users: _ask_all(server, asked[user::users], user))
         seconds = time.perf_counter() - started
@@ -100,7 +95,8 @@ def _under_load(server: Server, asked: Sequence[str], bare: float) -> Iterator[s
             for question, reply in replies.items()
         )
         yield (
-            f"{users:>2} users: {_rate(len(replies), seconds)}, {len(replies) / seconds / bare:.2f} x GPT4All alone; "
+            f"users at once: {users}: {len(replies) / seconds:.2f} requests/s, "
+            f"{len(replies) / seconds / bare:.2f} x GPT4All alone; "
             f"{_times('evidence', [reply.evidence for reply in replies.values()])}, "
             f"{_times('first token', [reply.token for reply in replies.values()])}; "
             f"{len(asked) - len(replies)} failed, {same} of {len(asked)} answered as to one user"
@@ -153,10 +149,6 @@ def _memory(server: Server) -> str:
                 resident = subprocess.run(["ps", "-o", "rss=", "-p", str(server.process.pid)], capture_output=True)
                 told.append(f"{int(resident.stdout) // 1024} MB after {number:,}")
     return f"memory of the server by the number of questions: {', '.join(told)}"
-
-
-def _rate(replies: int, seconds: float) -> str:
-    return f"{replies / seconds:.2f} requests/s"
 
 
 def _times(name: str, seconds: Sequence[float]) -> str:
