@@ -10,6 +10,7 @@ NO_FILES = "The page takes no files."
 
 LOG_IN = "Log in"
 LOG_OUT = "Log out"
+LOGGED_OUT = "You are logged out: load the page again to log in."
 NAME = "Name"
 PASSWORD = "Password"
 WRONG = "That name and that password do not belong together."

@@ -117,7 +117,8 @@ class LoginRequired:
             query = connection.scope["query_string"].decode("latin-1")
             wanted = connection.scope["path"] + (f"?{query}" if query else "")
             return RedirectResponse(f"/login?next={quote(wanted, safe='')}", 303)
-        return _refusal(connection, 401, _NEEDED, {"WWW-Authenticate": "Bearer"})
+        message = texts.LOGGED_OUT if connection.scope["path"].startswith("/gradio_api/") else _NEEDED
+        return _refusal(connection, 401, message, {"WWW-Authenticate": "Bearer"})
 
     async def _user(self, connection: HTTPConnection) -> str | None:
         """Who sent a request, by their key, by name and password, or by the session's cookie."""
