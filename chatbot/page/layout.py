@@ -110,6 +110,6 @@ def mount_page(server: Any, service: Service) -> Any:
         ssr_mode=False,
         pwa=False,
         mcp_server=False,
-        max_file_size=1,  # byte: nothing is uploaded; 0 would let in files of any size
+        max_file_size=0,
         auth_dependency=user_of,
     )

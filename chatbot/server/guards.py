@@ -71,8 +71,8 @@ def _address(text: str) -> str:
 
 
 class PageFilesOnly:
-    """Refuses all files but those that the page itself put into its folder. Gradio would follow a link out of there,
-    and would fetch addresses for whoever asks."""
+    """Refuses all files but those that the page itself put into its folder, and all addresses: Gradio would fetch them
+    for whoever asks."""
 
     def __init__(self, app: "ASGIApp", folder: Path) -> None:
         self._app = app
