@@ -26,6 +26,7 @@ def training(progress: Progress) -> bytes:
         axes.plot(steps, losses, color=_AFTER, marker="o", markersize=4, label="validation")
     axes.set(xlabel="step", ylabel="loss (nats a token)", title="Loss")
     axes.set_ylim(bottom=0)
+    axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False)
     return _png(figure)
 
