@@ -155,10 +155,12 @@ def _tame(state: "StateCore") -> None:
     """Links lead to the web or nowhere, every block has the direction of its words, and headings stay below ours."""
     for token in state.tokens:
         _tame_links(token.children or ())
-        if token.nesting == 1 and token.tag:
+        if (
+            token.nesting == 1 and token.level == 0
+        ):  # a list does not look into items that have a direction of their own
             token.attrs["dir"] = "auto"
-            if style := token.attrs.pop("style", None):
-                token.attrs["class"] = str(style).removeprefix("text-align:")
+        if style := token.attrs.pop("style", None):
+            token.attrs["class"] = str(style).removeprefix("text-align:")
         if token.type in ("heading_open", "heading_close"):
             token.tag = "h4"
 

@@ -98,12 +98,12 @@ def _part_html(part: Part, turn: int) -> str:
     if part.kind == "code":
         return f"{markdown.blocks(part.text)}<p>{number}</p>"
     if part.kind == "link":
-        return f'<li dir="auto">{markdown.link(part.text, part.url)}{number}</li>'
+        return f"<li>{markdown.link(part.text, part.url)}{number}</li>"
     text = markdown.inline(part.text)
     if part.kind == "item":
-        return f'<li dir="auto" class="said">{text}{number}</li>'
+        return f'<li class="said">{text}{number}</li>'
     if part.kind == "quote":
-        return f'<li dir="auto">{text}{number}</li>'
+        return f"<li>{text}{number}</li>"
     return f'<p dir="auto" class="{"said" if part.kind == "say" else "foot"}">{text}{number}</p>'
 
 
