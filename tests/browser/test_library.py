@@ -11,17 +11,6 @@ from tests.server import Server
 from tests.web import WebServer
 from tests.web import page as article
 
-DROP = """text => {
-  const dataTransfer = new DataTransfer();
-  dataTransfer.items.add(new File([text], "yaks.md"));
-  document.querySelector("#drop .drop").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
-}"""
-UPLOAD = """() => {
-  const body = new FormData();
-  body.append("files", new File(["x"], "x.md"));
-  return fetch("gradio_api/upload", { method: "POST", body }).then((answer) => answer.status);
-}"""
-
 
 def open_library(page):
     page.get_by_role("tab", name="Library").click()
@@ -82,9 +71,6 @@ def test_an_empty_library_offers_notes_and_then_is_filled_emptied_and_asked(open
         assert "zoo/tool.exe: of a kind that is not read" in page.locator("#notice").inner_text()
         page.locator("#filter textarea, #filter input").fill("dropped")
         wait_for_names(page, "zebras")
-        page.evaluate(DROP, "## Yaks\nNine yaks.\n")
-        wait_for_names(page, "yaks", "zebras")
-        assert page.evaluate(UPLOAD) == 413, "the framework's own route takes nothing"
         open_ask(page)
         ask(page, "How many zebras live in the Zanzibar enclosure?")
         assert "Fourteen zebras" in finished(page, 2)
