@@ -123,7 +123,7 @@ def _rows(settings: Settings) -> Iterator[_Row]:
     models = installed(settings.models)
     yield from (_language(model, settings) for model in models if model.kind == "language")
     path = Path(settings.model).expanduser()
-    if settings.engine == "gpt4all" and not (settings.models / settings.model).is_file() and path.is_file():
+    if settings.engine == "gpt4all" and path.is_file() and settings.model not in {model.name for model in models}:
         yield _Row("language", settings.model, (_megabytes(path.stat().st_size),), answers=True)
     for adapter in adapters(settings):
         facts: tuple[str, ...] = (_megabytes(adapter.size), f"for {adapter.base}", texts.OWN_LICENCE)
@@ -134,7 +134,8 @@ def _rows(settings: Settings) -> Iterator[_Row]:
         yield _Row("engine", engine, facts, engine, settings.engine == engine)
     for model in models:
         if model.kind == "embedding":
-            yield _Row("embedding", model.name, _facts(model), answers=model.name == settings.embedding_model)
+            used = model.name == settings.embedding_model and not model.problem
+            yield _Row("embedding", model.name, _facts(model), answers=used)
 
 
 def _language(model: InstalledModel, settings: Settings) -> _Row:

@@ -72,7 +72,7 @@ def test_another_engine_answers_at_once_and_settings_are_kept(open_page, own):
     page = open_page(url=own[-1].url)
     open_tab(page, "Settings")
     page.wait_for_function("document.querySelector('#set-answer_seconds input').value === '45'")
-    assert page.get_by_label("Quotes alone").is_checked()
+    page.wait_for_function("document.querySelector('#set-engine input:checked')?.value === 'extract'")
     assert page.locator("#set-openai_key input").input_value() == ""
     assert "sk-secret" not in page.content() + page.evaluate("fetch('config').then(answer => answer.text())")
     assert page.errors == []
