@@ -8,16 +8,11 @@ from tests.browser.steps import PHONE, ask, finished
 
 
 def test_who_waits_sees_how_many_are_ahead_and_the_passages_meanwhile(open_page, server):
-    questions = (
-        "How do I mend broken unicode?",
-        "Which library draws plots?",
-        "What is a transformer?",
-        "What is LoRA?",
-    )
     page = open_page(PHONE)
     others = [
-        threading.Thread(target=keep_busy, args=(server.url, question, f"user {number}"))
-        for number, question in enumerate(questions)
+        threading.Thread(target=keep_busy, args=(server.url, question, f"user {number} {question}"))
+        for question in ("How do I mend broken unicode?", "What is a transformer?")
+        for number in range(2)
     ]
     for other in others:
         other.start()
