@@ -110,7 +110,6 @@ class Answer:
 
     question: str
     state: str = "searching"
-    ahead: int = 0
     route: str = "notes"
     intent: str | None = None
     parts: tuple[Part, ...] = ()
@@ -122,6 +121,7 @@ class Answer:
     why: Why = Why()
     timings_ms: dict[str, float] = field(default_factory=dict)
     tokens: dict[str, int] = field(default_factory=lambda: {"prompt": 0, "completion": 0})
+    ahead: int = 0
 
     @property
     def text(self) -> str:

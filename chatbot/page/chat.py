@@ -47,8 +47,8 @@ class Shared(NamedTuple):
     box: gr.Textbox
 
 
-def build(page: gr.Blocks, service: Service) -> Shared:
-    """Put the tab together, on the page that it is a part of."""
+def build(page: gr.Blocks, service: Service, masthead: gr.HTML) -> Shared:
+    """Put the tab together, on the page that it is a part of, which is headed by `masthead`."""
     turns = gr.State([])
     current = gr.State("")
     with gr.Sidebar(width=300, open=False, elem_id="conversations") as sidebar:
@@ -62,7 +62,6 @@ def build(page: gr.Blocks, service: Service) -> Shared:
         )
         listing = gr.HTML(elem_id="listing", js_on_load=LIST_SCRIPT, apply_default_css=False)
         name = gr.Textbox(label="Rename this conversation", elem_id="name", visible=False, max_length=120)
-    masthead = gr.HTML(elem_id="masthead")
     first_run = offer.build("offer")
     with gr.Row():
         with gr.Column(scale=3, min_width=320):

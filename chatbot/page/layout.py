@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio_client.utils import is_file_obj, traverse
 
-from chatbot.page import actions, chat, library, mark, models, settings, texts
+from chatbot.page import actions, chat, keyboard, library, mark, models, settings, texts
 from chatbot.page.render import user_html
 from chatbot.page.theme import ThemeFirst
 from chatbot.server import faults
@@ -48,13 +48,15 @@ def _refuse(_: Any) -> None:
 def create(service: Service) -> gr.Blocks:
     """The page, to be mounted in a server."""
     with _Page(title=texts.TITLE, analytics_enabled=False, fill_width=True) as page:
-        user = gr.HTML(elem_id="user")
+        with gr.Row(elem_id="top"):
+            masthead = gr.HTML(elem_id="masthead")
+            mark.build(page)
+            user = gr.HTML(elem_id="user")
         page.load(_user, None, user, show_progress="hidden", api_visibility="private")
-        mark.build(page)
         timer = gr.Timer(active=False)  # in a tab it would rest as long as another one is open
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab(texts.ASK, id="ask", elem_id="ask"):
-                asking = chat.build(page, service)
+                asking = chat.build(page, service, masthead)
             with gr.Tab(texts.LIBRARY, id="library", elem_id="library") as tab:
                 library.build(page, service, library.Around(tabs, tab, timer, asking))
             with gr.Tab(texts.MODELS) as tab:
@@ -95,7 +97,7 @@ def _theme() -> gr.themes.Base:
 def mount_page(server: Any, service: Service) -> Any:
     """The server with the page at `/`."""
     server.add_middleware(ThemeFirst)
-    script = (_HERE / "page.js").read_text(encoding="utf-8")
+    script = (_HERE / "page.js").read_text(encoding="utf-8") + keyboard.script()
     return gr.mount_gradio_app(
         server,
         create(service),

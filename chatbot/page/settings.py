@@ -24,6 +24,7 @@ def build(tab: gr.Tab, service: Service) -> None:
         save = gr.Button(texts.SAVE, variant="primary", elem_id="save")
         said = gr.HTML(elem_id="saved")
         elsewhere = gr.HTML(elem_id="elsewhere")
+        gr.Button(texts.SHOW_KEYS, size="sm", elem_id="show-keys")
 
     def opened() -> tuple[Any, ...]:
         settings = service.settings

@@ -240,3 +240,22 @@ def offline_mark(connections: int, lookups: int, since: str) -> str:
 
 def reached(connections: int) -> str:
     return f"{connections} connection{'' if connections == 1 else 's'}" if connections else "looked up only"
+
+
+# -- the keyboard ------------------------------------------------------------------------------------------------------
+
+KEYBOARD = "Keyboard"
+SHOW_KEYS = "Keys of the page"
+KEYS = {
+    "/": "write a question",
+    "Enter": "ask it; Shift+Enter begins a new line",
+    "Esc": "stop the answer, or leave the field",
+    "n": "begin a new conversation",
+    "c": "go to the list of conversations",
+    "s": "go to the evidence",
+    "1 2 3 4": "open a tab: Ask, Library, Models, Settings",
+    "Tab": "go on to the next thing; Enter or Space uses it",
+    "?": "show these keys",
+}
+KEYS_ON = "Keys without Ctrl or Alt do this outside of fields"
+CLOSE = "Close"

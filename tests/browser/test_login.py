@@ -42,7 +42,7 @@ def test_two_people_log_in_on_their_phones_and_see_their_own(open_form):
     ask(ada, "Who looks after the boiler?")
     assert "Hansen" in finished(ada, 1)
     assert ada.locator("#user .user").inner_text().startswith("ada")
-    assert ada.locator("#listing").get_by_text("Who looks after the boiler?").count() >= 1
+    ada.locator("#listing").get_by_text("Who looks after the boiler?").first.wait_for(state="attached")
 
     bo = open_form()
     log_in(bo, "bo")

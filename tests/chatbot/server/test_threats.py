@@ -181,7 +181,7 @@ def test_what_happens_in_one_session_is_not_in_another(client, household):
         assert "Hansen" in told
         told = trigger(other, respond, ["How hard are the bike tyres pumped?", None, None, ""], "session-bo")
         assert "6 bar" in told
-        assert "Hansen" not in told
+        assert "Who looks after the boiler?" not in told
     kept = {name: _conversations(household, name) for name in ("ada", "bo")}
     assert "Who looks after the boiler?" in kept["ada"]
     assert "How hard are the bike tyres pumped?" in kept["bo"]
