@@ -9,6 +9,7 @@ import gradio as gr
 from pydantic import TypeAdapter
 
 from chatbot.answer import Answer
+from chatbot.page import texts
 from chatbot.page.evidence import evidence_html, unused, whole_html
 from chatbot.page.follow_ups import follow_ups
 from chatbot.page.origin import date_of, problem_of
@@ -70,7 +71,7 @@ class Actions:
             for answer in answers:
                 wish = self._wishes.get(_session(request))
                 if wish == _STOP:
-                    answer = answer.ended("Stopped.")
+                    answer = answer.ended(texts.STOPPED)
                     break
                 if wish is not None:
                     yield self._opened(wish, containing, request)

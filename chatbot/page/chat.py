@@ -4,12 +4,11 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from chatbot.page import offer
+from chatbot.page import offer, texts
 from chatbot.page.actions import Actions, user_of
 from chatbot.page.evidence import evidence_html
 from chatbot.page.follow_ups import examples
 from chatbot.page.render import conversations_html
-from chatbot.page.texts import TITLE
 from chatbot.service import Service
 from knowledge.store import Store
 
@@ -52,16 +51,16 @@ def build(page: gr.Blocks, service: Service, masthead: gr.HTML) -> Shared:
     turns = gr.State([])
     current = gr.State("")
     with gr.Sidebar(width=300, open=False, elem_id="conversations") as sidebar:
-        new = gr.Button("New conversation", size="sm", variant="secondary", elem_id="new")
+        new = gr.Button(texts.NEW, size="sm", variant="secondary", elem_id="new")
         containing = gr.Textbox(
-            label="Search conversations",
+            label=texts.FIND,
             show_label=False,
-            placeholder="Search conversations …",
+            placeholder=f"{texts.FIND} …",
             elem_id="find",
             html_attributes=gr.InputHTMLAttributes(autocomplete="off"),
         )
         listing = gr.HTML(elem_id="listing", js_on_load=LIST_SCRIPT, apply_default_css=False)
-        name = gr.Textbox(label="Rename this conversation", elem_id="name", visible=False, max_length=120)
+        name = gr.Textbox(label=texts.RENAME, elem_id="name", visible=False, max_length=120)
     first_run = offer.build("offer")
     with gr.Row():
         with gr.Column(scale=3, min_width=320):
@@ -72,16 +71,14 @@ def build(page: gr.Blocks, service: Service, masthead: gr.HTML) -> Shared:
                 latex_delimiters=[],
                 allow_tags=False,  # else MathML is shown as text
                 layout="bubble",
-                placeholder="Ask in your own words. Every answer quotes your notes.",
+                placeholder=texts.BEGIN,
             )
-            reason = gr.Textbox(
-                label="What was wrong with that answer?", elem_id="reason", visible=False, max_length=500
-            )
+            reason = gr.Textbox(label=texts.WHAT_WAS_WRONG, elem_id="reason", visible=False, max_length=500)
             box = gr.Textbox(
                 elem_id="question",
-                label="Ask your notes",
+                label=texts.QUESTION,
                 show_label=False,
-                placeholder="Ask your notes …",
+                placeholder=f"{texts.QUESTION} …",
                 submit_btn=True,
                 stop_btn=False,
                 autofocus=True,
@@ -148,6 +145,5 @@ def _follow_up(event: gr.SelectData) -> str:
 def opened(store: Store) -> tuple[str, Any]:
     """What the index holds, in the masthead and as questions to begin with."""
     documents, chunks = store.counts()
-    held = f"{chunks} passages from {documents} documents" if chunks else "nothing is indexed yet"
-    masthead = f"<h1>{TITLE}</h1><p>{held}</p>"
+    masthead = f"<h1>{texts.TITLE}</h1><p>{texts.held(chunks, documents)}</p>"
     return masthead, gr.update(examples=[{"text": text} for text in examples(store)])

@@ -24,15 +24,15 @@ _LONGEST_LINE = 120
 def evidence_html(answer: Answer | None, turn: int, dates: Mapping[str, str]) -> str:
     """The evidence of the answer with this number in its conversation; `dates` are those of its sources."""
     if answer is None:
-        return f'<h2>Evidence</h2><p class="empty">{texts.NO_EVIDENCE_YET}</p>'
+        return f'<h2>{texts.EVIDENCE}</h2><p class="empty">{texts.NO_EVIDENCE_YET}</p>'
     passages = "".join(_passage_html(citation, turn, dates) for citation in answer.citations)
     if answer.state == "done":
         inside = passages + _unused_html(answer, dates) + _why_html(answer) or _empty(texts.NO_PASSAGES)
     else:
         inside = passages or _found_html(answer, dates) or _empty(texts.LOOKING)
     return (
-        f'<section class="evidence" id="evidence" data-turn="{turn}" tabindex="-1" aria-label="Evidence">'
-        f'<h2>Evidence</h2><p class="asked" dir="auto">{escape(answer.question)}</p>{inside}</section>'
+        f'<section class="evidence" id="evidence" data-turn="{turn}" tabindex="-1" aria-label="{texts.EVIDENCE}">'
+        f'<h2>{texts.EVIDENCE}</h2><p class="asked" dir="auto">{escape(answer.question)}</p>{inside}</section>'
     )
 
 
@@ -161,10 +161,10 @@ def _why_html(answer: Answer) -> str:
     candidates = "".join(_candidate_html(number, hit) for number, hit in enumerate(why.candidates, start=1))
     removed = "".join(f'<li dir="auto">“{escape(each.sentence)}”<br>{escape(each.reason)}</li>' for each in why.removed)
     return (
-        f'<details class="why"><summary>Why this answer</summary>{points}'
+        f'<details class="why"><summary>{texts.WHY}</summary>{points}'
         f"<table>{_row_html('th', FIGURE_COLUMNS)}{weighed}</table>"
-        f"<p><strong>Looked at</strong> {LEGEND}</p><table>{_row_html('th', COLUMNS)}{candidates}</table>"
-        + (f"<p><strong>Removed</strong> from what the language model wrote:</p><ul>{removed}</ul>" if removed else "")
+        f"<p><strong>{texts.LOOKED_AT}</strong> {LEGEND}</p><table>{_row_html('th', COLUMNS)}{candidates}</table>"
+        + (f"<p>{texts.REMOVED_FROM}</p><ul>{removed}</ul>" if removed else "")
         + "</details>"
     )
 

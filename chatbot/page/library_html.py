@@ -61,7 +61,7 @@ def refused_html(kept: int, refused: Iterable[Sequence[str]]) -> str:
 
 def removed_html(removed: "Removed") -> str:
     told = texts.removed(short_path(removed.source), removed.documents)
-    return f'<p>{escape(told)} <button data-do="undo">Undo</button></p>'
+    return f'<p>{escape(told)} <button data-do="undo">{texts.UNDO}</button></p>'
 
 
 # -- sources -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from html import escape, unescape
 from typing import TYPE_CHECKING, Any
 
 from chatbot.markdown import is_web
+from chatbot.page import texts
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -183,7 +184,8 @@ def _code(tokens: Sequence["Token"], index: int, options: Any, environment: dict
     code = _coloured(_without_signs(token.content), language)
     return (
         f'<div class="code{" cited" if is_marked else ""}">'
-        '<button type="button" class="copy-code" title="Copy this code">Copy</button>'
+        f'<button type="button" class="copy-code" title="{texts.COPY_CODE}" data-copied="{texts.COPIED}">{texts.COPY}'
+        "</button>"
         f'<pre dir="ltr" tabindex="0"><code>{code}</code></pre></div>'
     )
 

@@ -180,7 +180,7 @@ def _scores_html(measured: dict[str, Any]) -> str:
         for name, label in MEASURES.items()
         if name in after
     )
-    told = f"Tuned: {escape(str(measured['verdict']))}, on {measured['examples']} held-out examples"
+    told = escape(texts.tuned(str(measured["verdict"]), measured["examples"]))
     return (
         f"<details><summary>{told}</summary><table><tr><th>measure</th><th>before</th><th>after</th></tr>{rows}"
         "</table></details>"

@@ -56,8 +56,9 @@ document.addEventListener("click", (event) => {
     wanted = "evidence";
   } else if (clicked.matches("button.copy-code")) {
     copy(clicked.parentElement.querySelector("code").textContent);
-    clicked.textContent = "Copied";
-    setTimeout(() => { clicked.textContent = "Copy"; }, 1500);
+    const words = clicked.textContent;
+    if (words !== clicked.dataset.copied) setTimeout(() => { clicked.textContent = words; }, 1500);
+    clicked.textContent = clicked.dataset.copied;
   } else {
     wanted = clicked.dataset.do === "expand" ? "cited" : `passage-${clicked.dataset.value}`;
   }

@@ -14,8 +14,6 @@ from chatbot.answer import Answer, Part
 from chatbot.page import markdown, texts
 from knowledge.history import Conversation
 
-_STATES = {"searching": "Searching your notes …", "reading": "Reading …", "writing": "Writing …"}
-
 
 def answer_html(answer: Answer, turn: int, selected: bool) -> str:
     """An answer, complete or growing, for the conversation; `selected` where its evidence is shown. On one line: the
@@ -32,8 +30,8 @@ def answer_html(answer: Answer, turn: int, selected: bool) -> str:
         pieces.append("</ul>")
     if answer.state == "waiting":
         pieces.append(f'<p class="state">{texts.waiting(answer.ahead)}</p>')
-    elif answer.state in _STATES:
-        pieces.append(f'<p class="state">{_STATES[answer.state]}</p>')
+    elif answer.state in texts.STATES:
+        pieces.append(f'<p class="state">{texts.STATES[answer.state]}</p>')
     else:
         pieces.append(_foot_html(answer, selected))
     mark = " selected" if selected else ""
@@ -44,8 +42,7 @@ def _foot_html(answer: Answer, selected: bool) -> str:
     """Who answered in what time, and the way to the evidence."""
     pieces = []
     if answer.route == "notes" and "total" in answer.timings_ms:
-        who = "quoted from your notes" if answer.engine == "extract" else f"answered by {escape(answer.engine)}"
-        pieces.append(f"checked · {who} in {answer.timings_ms['total'] / 1000:.1f} s")
+        pieces.append(escape(texts.answered(answer.engine, answer.timings_ms["total"] / 1000)))
     if answer.why.candidates:
         button = f'<button type="button" class="show">{texts.SHOW_EVIDENCE}</button>'
         pieces.append(f'<span class="shown">{texts.EVIDENCE_SHOWN}</span>' if selected else button)
@@ -59,13 +56,13 @@ def question_html(question: str) -> str:
 def conversations_html(conversations: Sequence[Conversation], current: str, with_undo: bool = False) -> str:
     """The list of conversations by day, the one that is open marked; `with_undo` offers to bring back one that was
     deleted."""
-    undo = '<p class="undo" role="status">Deleted. <button data-do="undo">Undo</button></p>' if with_undo else ""
+    way_back = f'<p class="undo" role="status">{texts.DELETED} <button data-do="undo">{texts.UNDO}</button></p>'
     days = groupby(conversations, key=lambda each: datetime.fromisoformat(each.changed_at).astimezone().date())
     listed = "".join(
         f"<h3>{_day(day)}</h3><ul>{''.join(_conversation_html(each, current) for each in group)}</ul>"
         for day, group in days
     )
-    return undo + (listed or '<p class="empty">What you ask is kept here, on this computer.</p>')
+    return way_back * with_undo + (listed or f'<p class="empty">{texts.KEPT_HERE}</p>')
 
 
 def user_html(user: str) -> str:
@@ -80,8 +77,10 @@ def _conversation_html(conversation: Conversation, current: str) -> str:
     title, address = escape(conversation.title), f"api/conversations/{conversation.id}"
     is_open = conversation.id == current
     more = (
-        f'<span class="more"><a href="{address}.md" download>Markdown</a> <a href="{address}" download>JSON</a> '
-        f'<button data-do="delete" data-id="{conversation.id}" aria-label="Delete {title}">Delete</button></span>'
+        f'<span class="more"><a href="{address}.md" download>{texts.AS_MARKDOWN}</a> '
+        f'<a href="{address}" download>{texts.AS_JSON}</a> '
+        f'<button data-do="delete" data-id="{conversation.id}" aria-label="{texts.DELETE} {title}">{texts.DELETE}'
+        "</button></span>"
     )
     mark = ' aria-current="true"' if is_open else ""
     open_it = f'<button data-do="select" data-id="{conversation.id}" dir="auto"{mark}>{title}</button>'
@@ -90,7 +89,7 @@ def _conversation_html(conversation: Conversation, current: str) -> str:
 
 def _day(day: date) -> str:
     days = (date.today() - day).days
-    return {0: "Today", 1: "Yesterday"}.get(days) or f"{day.day} {day:%B %Y}"
+    return {0: texts.TODAY, 1: texts.YESTERDAY}.get(days) or f"{day.day} {day:%B %Y}"
 
 
 def _part_html(part: Part, turn: int) -> str:
@@ -108,7 +107,7 @@ def _part_html(part: Part, turn: int) -> str:
 
 
 def _cite_html(turn: int, n: int) -> str:
-    return f'<a class="cite" href="#passage-{turn}-{n}" title="Show passage {n}">[{n}]</a>'
+    return f'<a class="cite" href="#passage-{turn}-{n}" title="{texts.show_passage(n)}">[{n}]</a>'
 
 
 def short_path(source: str) -> str:

@@ -21,6 +21,45 @@ def wait(seconds: int) -> str:
     return f"Too many attempts: wait {seconds} second{'s' * (seconds != 1)} and try again."
 
 
+# -- the tab "Ask" -----------------------------------------------------------------------------------------------------
+
+NEW = "New conversation"
+FIND = "Search conversations"
+RENAME = "Rename this conversation"
+DELETED = "Deleted."
+DELETE = "Delete"
+UNDO = "Undo"
+AS_MARKDOWN = "Markdown"
+AS_JSON = "JSON"
+KEPT_HERE = "What you ask is kept here, on this computer."
+BEGIN = "Ask in your own words. Every answer quotes your notes."
+QUESTION = "Ask your notes"
+WHAT_WAS_WRONG = "What was wrong with that answer?"
+STOPPED = "Stopped."
+STATES = {"searching": "Searching your notes …", "reading": "Reading …", "writing": "Writing …"}
+TODAY = "Today"
+YESTERDAY = "Yesterday"
+COPY = "Copy"
+COPIED = "Copied"
+COPY_CODE = "Copy this code"
+
+
+def held(passages: int, documents: int) -> str:
+    if not passages:
+        return "nothing is indexed yet"
+    return f"{plural(passages, 'passage')} from {plural(documents, 'document')}"
+
+
+def answered(engine: str, seconds: float) -> str:
+    """Below a complete answer, each sentence of which the notes support."""
+    who = "quoted from your notes" if engine == "extract" else f"answered by {engine}"
+    return f"checked · {who} in {seconds:.1f} s"
+
+
+def show_passage(n: int) -> str:
+    return f"Show passage {n}"
+
+
 # -- answers under way ------------------------------------------------------------------------------------------------
 
 
@@ -108,6 +147,10 @@ def time_left(seconds: float) -> str:
 
 # -- the evidence of an answer -------------------------------------------------------------------------------------
 
+EVIDENCE = "Evidence"
+WHY = "Why this answer"
+LOOKED_AT = "Looked at"
+REMOVED_FROM = "<strong>Removed</strong> from what the language model wrote:"
 NO_EVIDENCE_YET = "The passages behind an answer appear here."
 NO_PASSAGES = "This answer rests on no passage of your notes."
 LOOKING = "Searching your notes …"
@@ -240,6 +283,11 @@ def offline_mark(connections: int, lookups: int, since: str) -> str:
 
 def reached(connections: int) -> str:
     return f"{connections} connection{'' if connections == 1 else 's'}" if connections else "looked up only"
+
+
+def tuned(verdict: str, examples: int) -> str:
+    """What the evaluation of a tuned model found."""
+    return f"Tuned: {verdict}, on {examples} held-out examples"
 
 
 # -- the keyboard ------------------------------------------------------------------------------------------------------
