@@ -291,7 +291,7 @@ def test_a_bad_config_fails_in_one_line(run, settings):
 def test_serve_refuses_other_machines_and_ports_that_are_taken(run, indexed):
     import socket
 
-    assert fails(run("serve", "--host", "0.0.0.0"), 1, "this machine only")
+    assert fails(run("serve", "--host", "0.0.0.0"), 1, "askmynotes users add NAME")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

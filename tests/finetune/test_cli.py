@@ -61,9 +61,6 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
     assert "going on with a run" in again.output
     curve = json.loads((out / "training.json").read_text())
     assert logged(settings.home / "mlflow.sqlite") == [("FINISHED", len(curve["training"]), curve["validation"][-1][1])]
-    (data / "train.jsonl").write_text("".join(f"{line}\n" for line in lines[1:]))
-    other = run(*arguments)
-    assert (other.exit_code, "steps of 16 of" in other.output) == (0, True), "the run before is done: a new one begins"
     exported = run("finetune", "export", out / "adapter", "--name", "mine.gguf", "--home", settings.home)
     assert exported.exit_code == 0, exported.output
     same = re.search(r"as transformers does to (\d+) of 20 prompts", exported.output)
