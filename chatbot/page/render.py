@@ -59,7 +59,7 @@ def conversations_html(conversations: Sequence[Conversation], current: str, with
     way_back = f'<p class="undo" role="status">{texts.DELETED} <button data-do="undo">{texts.UNDO}</button></p>'
     days = groupby(conversations, key=lambda each: datetime.fromisoformat(each.changed_at).astimezone().date())
     listed = "".join(
-        f"<h3>{_day(day)}</h3><ul>{''.join(_conversation_html(each, current) for each in group)}</ul>"
+        f"<h2>{_day(day)}</h2><ul>{''.join(_conversation_html(each, current) for each in group)}</ul>"
         for day, group in days
     )
     return way_back * with_undo + (listed or f'<p class="empty">{texts.KEPT_HERE}</p>')
