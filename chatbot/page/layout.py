@@ -1,5 +1,6 @@
 """The whole page: its tabs, its theme, and how it is mounted in the server."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +98,14 @@ def _theme() -> gr.themes.Base:
 def mount_page(server: Any, service: Service) -> Any:
     """The server with the page at `/`."""
     server.add_middleware(ThemeFirst)
-    script = (_HERE / "page.js").read_text(encoding="utf-8") + keyboard.script()
+    script = f"const COPIED = {json.dumps(texts.COPIED)};\n{(_HERE / 'page.js').read_text(encoding='utf-8')}"
     return gr.mount_gradio_app(
         server,
         create(service),
         path="/",
         theme=_theme(),
         css_paths=[_HERE / "page.css"],
-        head=f"<script>{script}</script>",
+        head=f"<script>{script}{keyboard.script()}</script>",
         footer_links=[],
         show_error=False,
         run_history=False,

@@ -184,8 +184,7 @@ def _code(tokens: Sequence["Token"], index: int, options: Any, environment: dict
     code = _coloured(_without_signs(token.content), language)
     return (
         f'<div class="code{" cited" if is_marked else ""}">'
-        f'<button type="button" class="copy-code" title="{texts.COPY_CODE}" data-copied="{texts.COPIED}">{texts.COPY}'
-        "</button>"
+        f'<button type="button" class="copy-code" title="{texts.COPY_CODE}">{texts.COPY}</button>'
         f'<pre dir="ltr" tabindex="0"><code>{code}</code></pre></div>'
     )
 

@@ -1,4 +1,4 @@
-// Listeners on the document: they outlive every redraw of the page.
+// Listeners on the document: they outlive every redraw of the page. COPIED is said by layout.py.
 
 // What is to be brought into view as soon as it is drawn: the passage of a citation, the cited words in a whole note.
 let wanted = "";
@@ -57,8 +57,8 @@ document.addEventListener("click", (event) => {
   } else if (clicked.matches("button.copy-code")) {
     copy(clicked.parentElement.querySelector("code").textContent);
     const words = clicked.textContent;
-    if (words !== clicked.dataset.copied) setTimeout(() => { clicked.textContent = words; }, 1500);
-    clicked.textContent = clicked.dataset.copied;
+    if (words !== COPIED) setTimeout(() => { clicked.textContent = words; }, 1500);
+    clicked.textContent = COPIED;
   } else {
     wanted = clicked.dataset.do === "expand" ? "cited" : `passage-${clicked.dataset.value}`;
   }
