@@ -295,7 +295,7 @@ def test_serve_refuses_other_machines_and_ports_that_are_taken(run, indexed):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        assert fails(run("serve", "--port", taken.getsockname()[1]), 1, "choose another with --port")
+        assert fails(run("serve", "--port", taken.getsockname()[1]), 1, "choose another with --host or --port")
 
 
 def test_chat_reads_questions_from_a_pipe(run, indexed):

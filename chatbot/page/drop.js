@@ -39,6 +39,9 @@ element.addEventListener("change", (event) => {
 element.addEventListener("dragover", (event) => event.preventDefault());
 element.addEventListener("drop", async (event) => {
   event.preventDefault();
-  const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry()).filter(Boolean);
-  if (entries.length) send((await Promise.all(entries.map((entry) => inside(entry)))).flat());
+  // both at once: after the first wait the event holds nothing any more
+  const dropped = [...event.dataTransfer.items].filter((item) => item.kind === "file")
+    .map((item) => [item.webkitGetAsEntry(), item.getAsFile()]);
+  const found = await Promise.all(dropped.map(([entry, file]) => (entry ? inside(entry) : [[file.name, file]])));
+  if (found.length) send(found.flat());
 });

@@ -22,6 +22,13 @@ def open_ask(page):
     page.locator("#question textarea").wait_for()
 
 
+DROP = """([name, text]) => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([text], name));
+  document.querySelector("#drop .drop").dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true }));
+}"""
+
+
 def names(page):
     return page.locator("#listed .name").all_inner_texts()
 
@@ -71,6 +78,8 @@ def test_an_empty_library_offers_notes_and_then_is_filled_emptied_and_asked(open
         assert "zoo/tool.exe: of a kind that is not read" in page.locator("#notice").inner_text()
         page.locator("#filter textarea, #filter input").fill("dropped")
         wait_for_names(page, "zebras")
+        page.evaluate(DROP, ["yaks.md", "## Yaks\nNine yaks graze behind the shed.\n"])
+        wait_for_names(page, "yaks", "zebras")
         open_ask(page)
         ask(page, "How many zebras live in the Zanzibar enclosure?")
         assert "Fourteen zebras" in finished(page, 2)
