@@ -4,7 +4,9 @@ function listenToKeys(sheet) {
   const off = "askmynotes-keys-off";
   const typing = (node) => node.matches("input, textarea, select, [contenteditable=true]");
   const focus = (selector) => {
-    const node = [...document.querySelectorAll(selector)].find((each) => each.offsetParent);
+    // what is folded away at the side has a place as well, out of sight
+    const inSight = (each) => each.offsetParent && each.getBoundingClientRect().right > 0;
+    const node = [...document.querySelectorAll(selector)].find(inSight);
     if (node) node.focus();
     return node;
   };

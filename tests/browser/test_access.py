@@ -34,7 +34,7 @@ def test_every_tab_is_accessible_and_fits(open_page, viewport, scheme):
 
 
 def test_the_keyboard_reaches_everything_and_a_sheet_lists_its_keys(open_page):
-    page = open_page()
+    page = open_page(PHONE)
     page.locator("#question textarea").blur()
     page.keyboard.press("?")
     sheet = page.locator("dialog#keys")
@@ -56,6 +56,9 @@ def test_the_keyboard_reaches_everything_and_a_sheet_lists_its_keys(open_page):
     page.wait_for_function("document.activeElement.closest('#sources')")
     outline = "getComputedStyle(document.activeElement).outlineStyle"
     assert page.evaluate(outline) != "none", "focus is visible"
+
+    page.keyboard.press("c")
+    page.wait_for_function("document.activeElement.closest('#listing')?.getBoundingClientRect().left > 0")
 
     page.keyboard.press("?")
     sheet.locator("input").uncheck()
