@@ -54,7 +54,7 @@ def test_another_engine_answers_at_once_and_settings_are_kept(open_page, own):
     assert "quoted from your notes" in finished(page, 1)
 
     open_tab(page, "Settings")
-    page.wait_for_function("document.querySelector('#set-answer_seconds input').value === '120'")
+    page.wait_for_function("document.querySelector('#set-answer_seconds input')?.value === '120'")
     page.locator("#set-answer_seconds input").fill("-3")
     page.locator("#set-fetch_links input").check()
     page.locator("#save").click()
@@ -71,7 +71,7 @@ def test_another_engine_answers_at_once_and_settings_are_kept(open_page, own):
     own.append(Server(own[-1].settings))
     page = open_page(url=own[-1].url)
     open_tab(page, "Settings")
-    page.wait_for_function("document.querySelector('#set-answer_seconds input').value === '45'")
+    page.wait_for_function("document.querySelector('#set-answer_seconds input')?.value === '45'")
     page.wait_for_function("document.querySelector('#set-engine input:checked')?.value === 'extract'")
     assert page.locator("#set-openai_key input").input_value() == ""
     assert "sk-secret" not in page.content() + page.evaluate("fetch('config').then(answer => answer.text())")

@@ -13,8 +13,7 @@ from tests.conftest import NOTES, make_settings
 from tests.server import Server
 
 
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("viewport", "scheme"), [(DESKTOP, "light"), (PHONE, "dark")], ids=["desktop", "phone"])
 def test_a_question_is_answered_and_its_citation_opens_the_passage(open_page, viewport, scheme):
     page = open_page(viewport, scheme)
     ask(page, "Which package finds drift in a deployed model?")
