@@ -10,6 +10,7 @@ import time
 from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
+from itertools import takewhile
 
 from chatbot.decide import Decider, Decision, features
 from chatbot.engines import Engine, Waiting, load_engine
@@ -35,6 +36,7 @@ from knowledge.evidence import (
     units,
     weigh,
 )
+from knowledge.pointers import Pointer, asked_for, pointers
 from knowledge.prompt import NOT_IN_NOTES, SEE, build_prompt, read_reply
 from knowledge.query import parse
 from knowledge.settings import Settings
@@ -97,7 +99,9 @@ class Citation:
 class Part:
     """A piece of the answer as it is laid out: what it says, and the number of the passage that it comes from."""
 
-    kind: str  # "say" and "item": the direct answer | "quote" | "code" | "link" | "note": about the answer itself
+    #: "say" and "item": the direct answer | "heading" of the section that follows | "quote" | "code" | "link" | "note":
+    #: about the answer itself
+    kind: str
     text: str
     n: int | None = None
     url: str = ""
@@ -131,7 +135,8 @@ class Answer:
     @property
     def short_answer(self) -> str:
         """The direct answer alone, without citation numbers."""
-        return "\n".join(part.text for part in self.parts if part.kind in ("say", "item"))
+        direct = takewhile(lambda part: part.kind in ("say", "item", "link"), self.parts)
+        return "\n".join(f"{part.text}: {part.url}" if part.url else part.text for part in direct)
 
     @property
     def links(self) -> list[dict[str, object]]:
@@ -165,7 +170,14 @@ def _as_markdown(part: Part) -> str:
         return f"{part.text}\n{number.strip()}"
     if part.kind == "link":
         return f"- [{part.text}]({part.url}){number}"
+    if part.kind == "heading":
+        return quoted_from(part.text)
     return f"{part.text}{number}"
+
+
+def quoted_from(heading: str) -> str:
+    """What stands above the words of a section."""
+    return f"From “{heading}”:"
 
 
 class Assistant:
@@ -222,8 +234,8 @@ class Assistant:
             return
         yield answer
         engine, problem = (None, "") if quoted else self._load_engine()
-        if enumeration(choose(evidence.sections[0], evidence)):
-            engine = None  # a list is quoted whole: of one a small model says an item or two
+        if _quotes_answer(asked, evidence):
+            engine = None
         with closing(self._write(answer, evidence, clock, engine, problem, asker)) as answers:
             for answer in answers:
                 yield answer
@@ -350,15 +362,23 @@ class Assistant:
         chosen = choose(section, evidence)
         if draft.quoted:
             chosen = chosen[:1]
-        elif not draft.answer.parts and chosen:
-            for item in enumeration(chosen):
-                draft.list(item.unit)
-            if not draft.answer.parts:
-                draft.say(plain(chosen[0].unit.text), chosen[0].unit)
+        elif not draft.answer.parts:
+            self._answer_directly(section.chunk, chosen, draft)
+        draft.begin(section.chunk.heading_path[-1])
         for item in sorted(chosen, key=_reading_order):
             draft.quote(item.unit)
         draft.point_from(section.chunk)
         draft.quoted = True
+
+    def _answer_directly(self, section: Chunk, chosen: Sequence[Scored], draft: "_Draft") -> None:
+        """Say what a section answers: the links that were asked for, a list, or the sentence that fits best."""
+        if _links_answer(draft.answer.why.asked, section) or not chosen:
+            draft.point_from(section)
+        elif listed := enumeration(chosen):
+            for item in listed:
+                draft.list(item.unit)
+        else:
+            draft.say(plain(chosen[0].unit.text), chosen[0].unit)
 
     def _say(
         self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock", asker: str
@@ -420,6 +440,17 @@ class Assistant:
         yield text.strip()
 
 
+def _quotes_answer(asked: str, evidence: Evidence) -> bool:
+    """Whether what answers is quoted whole: links that were asked for, or a list, of which a small model says an item
+    or two."""
+    first = evidence.sections[0]
+    return _links_answer(asked, first.chunk) or bool(enumeration(choose(first, evidence)))
+
+
+def _links_answer(asked: str, section: Chunk) -> bool:
+    return parse(asked).asks_for_links and bool(pointers(section))
+
+
 def _units(reading: Sequence[Excerpt], cited: Sequence[Excerpt]) -> list[Unit]:
     """All that a model has read, what it cites first."""
     return [unit for excerpt in (*cited, *reading) for unit in excerpt.units]
@@ -427,7 +458,7 @@ def _units(reading: Sequence[Excerpt], cited: Sequence[Excerpt]) -> list[Unit]:
 
 def _refusal(answer: Answer, evidence: Evidence) -> Answer:
     """What is told where the notes match a question and do not answer it."""
-    asked = parse(answer.why.asked).text
+    asked = parse(answer.why.asked).topic
     text = f"Your notes do not answer this. {_not_enough(asked, evidence.sections)}:"
     nearest = dict.fromkeys(_in_one_line(section, asked) for section in evidence.sections)
     return replace(answer, route="none", parts=(Part("say", text), *(Part("quote", line) for line in nearest)))
@@ -468,6 +499,7 @@ class _Draft:
         self._store = store
         #: whether a section has been quoted
         self.quoted = False
+        self._heading = ""  # of the section that is quoted next; told as soon as there is something to quote
 
     def wait(self, ahead: int) -> None:
         """Remember how many replies are written before this one."""
@@ -479,7 +511,15 @@ class _Draft:
         self.answer = replace(self.answer, state="writing", why=why, tokens=tokens)
 
     def add(self, part: Part) -> None:
-        self.answer = replace(self.answer, parts=(*self.answer.parts, part))
+        heading: tuple[Part, ...] = ()
+        if self._heading and part.kind in ("quote", "code", "link"):
+            heading, self._heading = (Part("heading", self._heading),), ""
+        self.answer = replace(self.answer, parts=(*self.answer.parts, *heading, part))
+
+    def begin(self, heading: str) -> None:
+        """Name the section that is quoted next, unless the answer has done so."""
+        named = any(f"“{heading}”" in part.text for part in self.answer.parts)
+        self._heading = "" if named else heading
 
     def say(self, sentence: str, unit: Unit) -> bool:
         """Add a sentence of the direct answer; False where it has been said."""
@@ -517,16 +557,24 @@ class _Draft:
         """Whether the same words stand in the answer already."""
         return any(words(part.text) == words(text) for part in self.answer.parts)
 
-    def point_from(self, chunk: Chunk) -> None:
-        """Offer the links of a passage. Where nothing else was said, the passage itself is the answer."""
-        own = [Link(chunk.title, chunk.url)] if chunk.url else chunk.links
-        links = [link for link in own if "://" in link.url]
+    def point_from(self, section: Chunk) -> None:
+        """Offer the links of a section that were asked for. Where nothing else was said, they are the answer."""
+        meant = asked_for(parse(self.answer.why.asked).topic, section, self._store)
+        meant = [pointer for pointer in meant if not self._points_to(pointer.link.url)]
         if not self.answer.parts:
-            whose = "The article on" if chunk.kind == "article" else "Your notes on"
-            text = f"{whose} “{chunk.heading_path[-1]}”" + (" point to:" if links else " say no more than that.")
-            self.add(Part("say", text, self._cite(chunk, 0, len(chunk.text))))
-        for link in links:
-            self.add(Part("link", _label(link), self._cite(chunk, None), url=link.url))
+            self.add(Part("say", _introduction(section, len(meant)), self._cite_pointers(section, meant)))
+        for pointer in meant:
+            self.add(Part("link", _label(pointer.link), self._cite(section, None), url=pointer.link.url))
+
+    def _points_to(self, url: str) -> bool:
+        return any(part.url == url for part in self.answer.parts)
+
+    def _cite_pointers(self, section: Chunk, meant: Sequence[Pointer]) -> int:
+        """The number of a section, cited where its links stand; as a whole where these are not all in its text."""
+        places = [(pointer.unit.start, pointer.unit.end) for pointer in meant if pointer.unit]
+        if not meant or len(places) < len(meant):
+            places = [(0, len(section.text))]
+        return [self._cite(section, *place) for place in places][0]
 
     def _cite(self, chunk: Chunk, start: int | None, end: int = 0) -> int:
         """The number of a passage, with a stretch of its text added to what is cited."""
@@ -542,6 +590,16 @@ class _Draft:
         citation = Citation(len(citations) + 1, chunk, ((start or 0, end or len(chunk.text)),), referring)
         self.answer = replace(self.answer, citations=(*citations, citation), grounded=True)
         return citation.n
+
+
+def _introduction(section: Chunk, meant: int) -> str:
+    """What is said before so many links of a section, or in place of them."""
+    found = len(pointers(section))
+    whose = "the article on" if section.kind == "article" else "your notes on"
+    name = f"{whose} “{section.heading_path[-1]}”"
+    if 0 < meant < found:
+        return f"Of the {found} links in {name}:"
+    return f"{name[0].upper()}{name[1:]} " + ("point to:" if meant else "say no more than that.")
 
 
 def _label(link: Link) -> str:

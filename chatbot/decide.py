@@ -73,7 +73,7 @@ class Decider:
 
 def features(question: str, evidence: Evidence, store: Store) -> list[float]:
     """The figures named in FEATURES, for evidence with at least one hit."""
-    weights = word_weights(parse(question).text, store)
+    weights = word_weights(parse(question).topic, store)
     first = evidence.sections[0]
     inside = stems(first.chunk.embedded_text)
     return [

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from chatbot.answer import Answer, Part
+from chatbot.answer import Answer, Part, quoted_from
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([\w+#.-]*)")
 
@@ -47,6 +47,8 @@ def _part(part: Part) -> str:
         return f"{_code(part.text)}\n{number.strip()}"
     if part.kind == "link":
         return f"- {_link(part.text, part.url)}{number}"
+    if part.kind == "heading":
+        return words(quoted_from(part.text))
     return f"{words(part.text)}{number}"
 
 

@@ -180,7 +180,7 @@ def gather(question: str, store: Store, keep: Sequence[Chunk] = ()) -> Evidence:
 
 def weigh(question: str, hits: Sequence[Hit], sections: Sequence[Hit], store: Store) -> Evidence:
     """What was found for a question as evidence: with the units that are read, scored."""
-    return Evidence(tuple(hits), tuple(sections), tuple(read(parse(question).text, about_as_good(sections), store)))
+    return Evidence(tuple(hits), tuple(sections), tuple(read(parse(question).topic, about_as_good(sections), store)))
 
 
 def _without_copies(sections: Iterable[Hit]) -> Iterator[Hit]:
@@ -222,7 +222,8 @@ def read(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
     vectors = store.vectors_of([question, *(plain(unit.text) for unit in candidates)])
     weights = word_weights(question, store)
     return [
-        Scored(unit, (float(cosine) + _overlap(weights, unit)) / 2)
+        # what the heading says holds for every unit under it, so that the words that are only in some tell these apart
+        Scored(unit, (float(cosine) + overlap(weights, f"{unit.chunk.heading}\n{unit.text}")) / 2)
         for unit, cosine in zip(candidates, vectors[1:] @ vectors[0], strict=True)
     ]
 
@@ -234,10 +235,9 @@ def word_weights(question: str, store: Store) -> dict[str, float]:
     return {word: value / total for word, value in rarity.items()}
 
 
-def _overlap(weights: dict[str, float], unit: Unit) -> float:
-    """Share of the weighted words that stand in a unit or in its heading: what the heading says holds for every unit
-    under it, so that the words that are only in some of them tell these apart."""
-    inside = stems(unit.text) | stems(unit.chunk.heading)
+def overlap(weights: dict[str, float], text: str) -> float:
+    """Share of the weighted words (`word_weights`) that stand in a text, in some form."""
+    inside = stems(text)
     return sum(weight for word, weight in weights.items() if word in inside)
 
 

@@ -29,6 +29,30 @@ _FILTER = re.compile(
     )""",
     re.IGNORECASE | re.VERBOSE,
 )
+# words at the beginning that ask for notes and links and say nothing else, up to what these are to be about
+_REQUEST = re.compile(
+    r"""\W*(?:(?:hi|hey|hello|please|ok|okay|so)\W+)?(?:
+        where\ (?:can|could|did|do|should)\ (?:i|we|one)\ (?:(?P<reading>read|learn)|write|note|find|look|hear)
+          (?:\ (?:up|down|out))?(?:\ (?:more|something|anything|information|info|details))?\ (?:about|on)
+      | what\ (?:did|have)\ (?:i|we)\ (?:save|keep|kept|note|write|written|bookmark|collect)(?:e?d)?(?:\ down)?
+          \ (?:about|on)
+      | what\ do(?:es)?\ (?:my|the)\ notes?\ (?:say|have|mention|contain|tell\ me)\ (?:about|on)
+      | (?:(?:an?|all|any|are|can|could|do|find|get|give|got|have|i|is|list|me|my|need|open|please|search|show|some
+            |that|the|there|this|want|was|we|were|what|what's|where|where's|which|would|you|your|for|to)\ ){0,8}
+        (?:notes?|(?P<links>links?|articles?|pages?|posts?|bookmarks?|sites?|websites?))[ ]
+        (?:(?:are|did|do|have|i|is|that|there|we|which|save|keep|kept|note|bookmark|saved|noted|bookmarked|read|down
+            |wrote|write)\ ){0,5}
+        (?:about|on|for|to)
+    )\ (?=\S)""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_AS_SUCH = re.compile(r" (?:links?|articles?|notes?|pages?|posts?|sites?|websites?)(?=\W{0,5}$)", re.IGNORECASE)
+# and at the end
+_OF_MINE = re.compile(
+    r" (?:(?:in|from) my notes?|did i (?:save|note|bookmark|keep|write)(?: down)?"
+    r"|(?:that |which )?i (?:have )?(?:saved|noted|bookmarked|kept|wrote)(?: down)?)(?=\W{0,5}$)",
+    re.IGNORECASE,
+)
 _BLANKS_BEFORE_END = re.compile(r"\s+(?=[?!.,;:)])")
 _PERIOD = re.compile(r"([12]\d{3})(?:[-/.](\d{1,2})(?:[-/.](\d{1,2}))?)?")
 _HOST = re.compile(r"(?:(?:[a-z][a-z0-9+.-]*:)?//)?(?:[^/?#@]*@)?(?:www\.)?([^/?#:]+)")
@@ -36,7 +60,7 @@ _HOST = re.compile(r"(?:(?:[a-z][a-z0-9+.-]*:)?//)?(?:[^/?#@]*@)?(?:www\.)?([^/?
 
 @dataclass(frozen=True)
 class Query:
-    """A question taken apart: `text` is what is looked for, the rest are the filters, `folded`.
+    """A question taken apart: `text` is what is asked, the rest are the filters, `folded`.
 
     `phrases` and `tags` stay in `text`, as "#include" may be a word that is asked for: whether they filter shows only
     in the index. A document's day is to be `after` or later, and earlier than `before` (YYYY-MM-DD).
@@ -51,6 +75,20 @@ class Query:
     phrases: tuple[str, ...] = ()
     after: str = ""
     before: str = ""
+
+    @property
+    def topic(self) -> str:
+        """What is looked for: what is asked but for the words that ask for notes and links as such, as in "where can I
+        read about roses?" and "my notes on roses", which no passage about roses holds."""
+        start = _REQUEST.match(self.text)
+        topic = _OF_MINE.sub("", _AS_SUCH.sub("", self.text[start.end() :]) if start else self.text)
+        return self.text if all(map(is_stop_word, words(topic))) else topic
+
+    @property
+    def asks_for_links(self) -> bool:
+        """Whether it asks where to read on rather than what the notes say."""
+        start = _REQUEST.match(self.text)
+        return bool(start and (start["reading"] or start["links"]))
 
 
 def parse(question: str) -> Query:

@@ -92,9 +92,9 @@ class Store:
         within = self._catalogue.within(asked)
         if not self._catalogue.counts()[1] or within == {}:
             return []
-        encoded, tokens = self.encoder.encode_with_tokens([asked.text])
+        encoded, tokens = self.encoder.encode_with_tokens([asked.topic])
         kept = self._rows_of_sections(keep, within)
-        sparse = by_words(asked.text, within, self._catalogue, beside=kept)
+        sparse = by_words(asked.topic, within, self._catalogue, beside=kept)
         with self._vectors_lock:
             vectors = self._current_vectors()
             dense = by_meaning(encoded[0], within, self._catalogue, vectors)
@@ -102,7 +102,7 @@ class Store:
         near, far = split(ranked, RESCORED, kept)
         self._read_again(tokens[0], near)
         if self._reranker:
-            self._rerank(self._reranker, asked.text, near, far)
+            self._rerank(self._reranker, asked.topic, near, far)
         return self._hits(split(best_first(near + far), k, kept)[0])
 
     def _rows_of_sections(self, sections: Sequence[Chunk], within: Within) -> set[int]:
@@ -175,7 +175,7 @@ class Store:
         within = self._catalogue.within(asked)
         if not self._catalogue.counts()[1] or within == {}:
             return []
-        vector = self.encoder.encode([asked.text])[0]
+        vector = self.encoder.encode([asked.topic])[0]
         with self._vectors_lock:
             found = by_meaning(vector, within, self._catalogue, self._current_vectors())
         return [dataclasses.replace(hit, score=hit.similarity) for hit in self._hits(found)]
@@ -183,7 +183,7 @@ class Store:
     def rank_sparse(self, query: str) -> list[Hit]:
         """The full-text ranking alone, scored by the coverage."""
         asked = parse(query)
-        found = by_words(asked.text, self._catalogue.within(asked), self._catalogue)
+        found = by_words(asked.topic, self._catalogue.within(asked), self._catalogue)
         return [dataclasses.replace(hit, score=hit.coverage) for hit in self._hits(found)]
 
     def get(self, source: str) -> list[Chunk]:

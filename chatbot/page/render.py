@@ -10,7 +10,7 @@ from html import escape
 from itertools import groupby
 from pathlib import Path
 
-from chatbot.answer import Answer, Part
+from chatbot.answer import Answer, Part, quoted_from
 from chatbot.page import markdown, texts
 from knowledge.history import Conversation
 
@@ -98,6 +98,8 @@ def _part_html(part: Part, turn: int) -> str:
         return f"{markdown.blocks(part.text)}<p>{number}</p>"
     if part.kind == "link":
         return f"<li>{markdown.link(part.text, part.url)}{number}</li>"
+    if part.kind == "heading":
+        return f'<p dir="auto" class="from">{escape(quoted_from(part.text))}</p>'
     text = markdown.inline(part.text)
     if part.kind == "item":
         return f'<li class="said">{text}{number}</li>'

@@ -58,6 +58,52 @@ def test_a_note_that_is_only_links_answers_with_them(assistant):
     assert answer.citations[0].quote.startswith("[link](")
 
 
+BOOKMARKS = """## Distributed systems
+- [An understandable consensus algorithm](https://raft.example/paper.pdf)
+- [Jump consistent hash](https://hash.example/jump)
+- [Bloom filters by example](https://bloom.example/)
+- [Vector clocks](https://clocks.example/)
+- https://gossip.example/protocol
+- [The log](https://log.example/)
+- [Two-phase commit](https://commit.example/)
+- [Clock skew](https://skew.example/)
+"""
+
+
+@pytest.mark.parametrize(
+    "question, url",
+    [
+        ("where's my link about jump hash?", "https://hash.example/jump"),
+        ("what did I save on bloom filters", "https://bloom.example/"),
+        ("which page explains the gossip protocol?", "https://gossip.example/protocol"),
+    ],
+)
+def test_of_many_links_the_one_that_was_asked_for_is_given_and_cited_where_it_stands(add, assistant, question, url):
+    add(BOOKMARKS, "links.md")
+    answer = assistant.answer(question)
+    assert [link["url"] for link in answer.links] == [url]
+    assert "Of the 8 links in your notes on “Distributed systems”:" in answer.text
+    assert url in answer.short_answer
+    [citation] = answer.citations
+    assert url in citation.quote and "\n" not in citation.quote
+
+
+def test_links_that_are_asked_for_together_are_all_given(add, assistant):
+    add(BOOKMARKS, "links.md")
+    assert len(assistant.answer("which links do I have on distributed systems?").links) == 8
+
+
+def test_who_asks_where_to_read_on_is_given_the_link_first(assistant):
+    answer = assistant.answer("where can I read about the service of the boiler?")
+    assert answer.text.startswith("Your notes on “Boiler service” point to: [1]\n- [contract](https://hansen.example")
+    assert "serviced by Hansen & Sons" in answer.text
+
+
+def test_what_is_quoted_stands_under_its_heading(assistant):
+    answer = assistant.answer("who looks after the boiler?")
+    assert "\nFrom “Boiler service”:\n- " in answer.text
+
+
 def test_a_passage_that_stands_in_two_notes_is_quoted_once(add, assistant, store):
     add(HOUSE, "copy.md")
     answer = assistant.answer("who looks after the boiler?")

@@ -70,3 +70,27 @@ def test_a_filter_that_cannot_be_is_told_with_what_can(question):
 @pytest.mark.parametrize("piece", ['"', "[[", "[[a ", ' "a', "#1", " #1 1", " #a-", "in:", "in:)", "“"])
 def test_no_question_takes_minutes(piece):
     assert parse(piece * 100_000).text
+
+
+@pytest.mark.parametrize(
+    "question, topic, asks_for_links",
+    [
+        ("Where can I read about roses?", "roses?", True),
+        ("where did I write about roses", "roses", False),
+        ("which links did I save about old roses?", "old roses?", True),
+        ("Do I have an article on roses?", "roses?", True),
+        ("where's the link to the rose care page?", "the rose care?", True),
+        ("show me my notes on roses", "roses", False),
+        ("What do my notes say about roses?", "roses?", False),
+        ("hi, what did I note down about roses?", "roses?", False),
+        ("the roses I noted", "the roses", False),
+        ("what is rose rust, in my notes?", "what is rose rust,?", False),
+        ("how do roses climb in my notes?", "how do roses climb?", False),
+        ("how do I write release notes?", "how do I write release notes?", False),
+        ("who took notes on the roses?", "who took notes on the roses?", False),
+        ("my notes", "my notes", False),
+    ],
+)
+def test_the_words_that_ask_for_notes_and_links_as_such_are_not_looked_for(question, topic, asks_for_links):
+    asked = parse(question)
+    assert (asked.text, asked.topic, asked.asks_for_links) == (question, topic, asks_for_links)
