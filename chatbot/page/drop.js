@@ -16,7 +16,8 @@ const keep = async (name, file) => {
   if (file.size > Number(largest)) return { reason: "size" };
   const address = "api/dropped/" + name.split("/").map(encodeURIComponent).join("/");
   const answer = await fetch(address, { method: "PUT", body: file }).catch(() => null);
-  return answer && answer.ok ? { kept: (await answer.json()).name } : { reason: "failed" };
+  if (answer && answer.ok) return { kept: (await answer.json()).name };
+  return { reason: answer && answer.status === 413 ? "size" : "failed" };
 };
 
 const send = async (files) => {

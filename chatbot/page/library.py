@@ -56,7 +56,7 @@ class _Library:
     """The components of the tab, and what happens on it."""
 
     def __init__(self, service: Service, around: Around) -> None:
-        self._settings, self._store, self._job = service.settings, service.store, service.job
+        self._service, self._store, self._job = service, service.store, service.job
         self._drawn = lru_cache(maxsize=1)(self._draw)
         self._tabs, self._tab, self._timer, self._asking = around
         self._removed = gr.State()  # what this session has removed last
@@ -77,8 +77,7 @@ class _Library:
         gr.HTML(f"<h2>{texts.ADD}</h2>")
         with gr.Row(elem_id="adding"):
             with gr.Column(min_width=280):
-                dropping = drop_html(self._settings.max_file_mb)
-                self._drop = gr.HTML(dropping, elem_id="drop", js_on_load=_DROP_SCRIPT, apply_default_css=False)
+                self._drop = gr.HTML(self.dropping(), elem_id="drop", js_on_load=_DROP_SCRIPT, apply_default_css=False)
             with gr.Column(min_width=280):
                 self._path = gr.Textbox(
                     label=texts.PATH,
@@ -125,7 +124,7 @@ class _Library:
         working = [self._progress, self._stop, self._timer, self._notice, *first]
         whole = [
             *working, self._asking.masthead, self._asking.conversation,
-            self._sources, self._pages, self._state, self._links, self._picture,
+            self._drop, self._sources, self._pages, self._state, self._links, self._picture,
         ]  # fmt: skip
         page.load(self.at_work, None, working, **quiet)
         self._tab.select(self.everything, lists, whole, **quiet)
@@ -178,12 +177,16 @@ class _Library:
             **self.at_work(),
             self._asking.masthead: masthead,
             self._asking.conversation: examples,
+            self._drop: self.dropping(),
             self._sources: self.filter(containing, shown),
             self._pages: f"<p>{linked_pages(self._store)} {texts.GOES_ONLINE}</p>",
             self._state: gr.update(choices=choices, value=state),
             self._links: links_html(links, state),
             self._picture: self._drawn(self._store.version),
         }
+
+    def dropping(self) -> str:
+        return drop_html(self._service.settings.max_file_mb)
 
     def _draw(self, version: str) -> str:
         """The picture of this version of the index."""
@@ -240,7 +243,7 @@ class _Library:
         notice = refused_html(len(event.kept), event.refused)
         if not event.kept:
             return {self._notice: notice}
-        folder = self._settings.dropped
+        folder = self._service.settings.dropped
         self._store.add_root(str(folder))  # the next update takes them up where one is running now
         # each by its name too: one that was removed before comes back
         names = [folder / name for name in map(safe_path, event.kept) if name]
@@ -250,7 +253,7 @@ class _Library:
         from ingest.pipeline import remove
 
         try:
-            with closing(Store(self._settings)) as store:
+            with closing(Store(self._service.settings)) as store:
                 removed = remove(store, str(event.value))
         except NotesError as error:
             return {self._notice: f"<p>{escape(str(error))}</p>"}

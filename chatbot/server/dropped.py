@@ -14,7 +14,7 @@ from fastapi import Path as InPath
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from knowledge.settings import Settings
+    from chatbot.service import Service
 
 _SEPARATORS = re.compile(r"[/\\]")
 _FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"|?*\ud800-\udfff]')
@@ -35,10 +35,9 @@ class Problem(BaseModel):
     detail: str
 
 
-def router(settings: "Settings") -> APIRouter:
-    """The route that takes files."""
+def router(service: "Service") -> APIRouter:
+    """The route that takes files, as large as the settings of the moment allow."""
     routes = APIRouter()
-    largest = settings.max_file_mb * 2**20
     refusals = {400: "No file can have this name", 409: "Something is in the way", 413: "Larger than `max_file_mb`"}
     body = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
@@ -54,7 +53,8 @@ def router(settings: "Settings") -> APIRouter:
         place = safe_path(name)
         if place is None:
             raise HTTPException(400, "no file can have this name")
-        await _keep(request, settings.dropped, place, largest)
+        settings = service.settings
+        await _keep(request, settings.dropped, place, settings.max_file_mb * 2**20)
         return Kept(name=place.as_posix())
 
     return routes
@@ -96,7 +96,7 @@ async def _keep(request: Request, folder: Path, place: Path, largest: int) -> No
             async for piece in request.stream():
                 size += len(piece)
                 if size > largest:
-                    raise HTTPException(413, f"is larger than {largest // 2**20} MB (max_file_mb in config.toml)")
+                    raise HTTPException(413, f"is larger than {largest // 2**20} MB (max_file_mb)")
                 file.write(piece)
             file.close()
             target.parent.mkdir(parents=True, exist_ok=True)

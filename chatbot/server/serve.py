@@ -81,7 +81,7 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
     server.add_middleware(OwnNamesOnly, names=own_names)
     server.include_router(api.router(conversations, service))
     server.include_router(openai_api.router(conversations, service.store))
-    server.include_router(dropped.router(service.settings))
+    server.include_router(dropped.router(service))
     server.mount("/mcp", tools_app)
     return ToldWithoutValues(mount_page(server, service))
 

@@ -62,10 +62,13 @@ def test_another_engine_answers_at_once_and_settings_are_kept(open_page, own):
     assert "Nothing was saved" in page.get_by_role("alert").inner_text()
     assert load_settings(own[-1].settings.home).fetch_links is False
     page.locator("#set-answer_seconds input").fill("45")
+    page.locator("#set-max_file_mb input").fill("3")
     page.locator("#set-openai_key input").fill("sk-secret")
     page.locator("#save").click()
     page.get_by_text("no restart is needed").wait_for()
     assert own[-1].settings.config.read_text().startswith("# mine\n")
+    open_tab(page, "Library")
+    page.locator(f"#drop [data-largest='{3 * 2**20}']").wait_for()
 
     own[-1].stop()
     own.append(Server(own[-1].settings))

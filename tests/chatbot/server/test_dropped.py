@@ -1,5 +1,8 @@
 """Dropped files: whatever they call themselves, they end inside the folder, or are refused with the reason."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -14,9 +17,14 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def client(settings):
+def service(settings):
+    return SimpleNamespace(settings=settings)
+
+
+@pytest.fixture
+def client(service):
     server = FastAPI()
-    server.include_router(router(settings))
+    server.include_router(router(service))
     return TestClient(server)
 
 
@@ -66,6 +74,11 @@ def test_what_is_too_large_or_not_read_leaves_nothing(client, settings):
     for name in ("virus.exe", "notes", ".%2F.."):
         assert client.put(f"/api/dropped/{name}", content=b"x").status_code == 422
     assert [path for path in settings.home.rglob("*") if path.is_file()] == []
+
+
+def test_a_larger_limit_holds_for_the_next_file(client, service):
+    service.settings = replace(service.settings, max_file_mb=2)
+    assert client.put("/api/dropped/big.md", content=b"x" * (2**20 + 1)).status_code == 201
 
 
 def test_a_link_in_the_folder_leads_nobody_out(client, settings, tmp_path):
