@@ -1,7 +1,7 @@
 """The HTTP API: search, ask, sources, ingest, health and metrics."""
 
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import asdict
 from importlib.metadata import version
@@ -12,13 +12,12 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, G
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field, TypeAdapter
-from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from chatbot.answer import Answer
 from chatbot.markdown import conversation_markdown
 from chatbot.records import hit_record
-from chatbot.server.conversation import Conversations
+from chatbot.server.conversation import Conversations, following
 from knowledge.errors import NotesError
 from knowledge.offline import outside
 
@@ -201,7 +200,7 @@ async def complete(
     """The whole answer, unless the client goes away: then its generation is ended."""
     last: Answer | None = None
     try:
-        async with aclosing(following(conversations, question, after, asker)) as answers:
+        async with aclosing(following(conversations.stream(question, after, asker))) as answers:
             async for answer in answers:
                 last = answer
                 if await request.is_disconnected():
@@ -211,18 +210,6 @@ async def complete(
     assert last is not None
     ANSWERS.labels(last.route, last.engine).inc()
     return last
-
-
-async def following(
-    conversations: Conversations, question: str, after: Sequence[str], asker: str
-) -> "AsyncGenerator[Answer]":
-    """The answer as it grows. When the reader leaves, the work behind it ends."""
-    answers = conversations.stream(question, after, asker)
-    try:
-        while (answer := await run_in_threadpool(next, answers, None)) is not None:
-            yield answer
-    finally:
-        answers.close()
 
 
 # -- metrics ---------------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Generator, Sequence
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
+
+import anyio.to_thread
 
 if TYPE_CHECKING:
     from chatbot.answer import Answer, Assistant
@@ -49,3 +51,12 @@ class Conversations:
             self._answers.move_to_end(asked)
             if len(self._answers) > _REMEMBERED:
                 self._answers.popitem(last=False)
+
+
+async def following(answers: "Generator[Answer]") -> "AsyncGenerator[Answer]":
+    """The answer as it grows. When the reader leaves, the work behind it ends."""
+    try:
+        while (answer := await anyio.to_thread.run_sync(next, answers, None)) is not None:
+            yield answer
+    finally:
+        answers.close()

@@ -1,10 +1,12 @@
 """The notes for programs that speak the Model Context Protocol (https://modelcontextprotocol.io)."""
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
 from chatbot.records import hit_record
+from chatbot.server.conversation import following
 from knowledge.errors import NotesError
 
 if TYPE_CHECKING:
@@ -40,13 +42,16 @@ def server(assistant: "Assistant", store: "Store") -> "MCPServer":
         return {"hits": [hit_record(rank, hit, store) for rank, hit in enumerate(hits, start=1)]}
 
     @tools.tool(annotations=reading)
-    def ask_notes(question: Text) -> dict[str, Any]:
+    async def ask_notes(question: Text) -> dict[str, Any]:
         """A short answer to a question from the notes, with numbered citations; the route "none" says that the notes do
         not answer it."""
+        # followed, not awaited whole: a request that is cancelled, or whose client leaves, ends its generation
         try:
-            return assistant.answer(question, asker="mcp").as_dict()
+            async with aclosing(following(assistant.stream(question, asker="mcp"))) as answers:
+                *_, answer = [each async for each in answers]
         except NotesError as error:
             raise ToolError(str(error)) from error
+        return answer.as_dict()
 
     @tools.tool(annotations=reading)
     def read_note(source: Annotated[str, Field(min_length=1, max_length=4096)]) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from chatbot.markdown import answer_markdown, words
 from chatbot.records import hit_record
-from chatbot.server.api import ANSWERS, client, complete, following
-from chatbot.server.conversation import Conversations
+from chatbot.server.api import ANSWERS, client, complete
+from chatbot.server.conversation import Conversations, following
 from knowledge.errors import NotesError
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def router(conversations: Conversations, store: "Store") -> APIRouter:
         asker = client(request, asked.user or "")
         if asked.stream:
             with_usage = bool(asked.stream_options and asked.stream_options.include_usage)
-            pieces = _pieces(following(conversations, question, after, asker), store, with_usage)
+            pieces = _pieces(following(conversations.stream(question, after, asker)), store, with_usage)
             return StreamingResponse(pieces, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         return _completion(await complete(conversations, question, after, request, asker))
 

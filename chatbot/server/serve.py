@@ -57,7 +57,8 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
 
     conversations = Conversations(service.assistant)
     tools = mcp.server(service.assistant, service.store)
-    tools_app = tools.streamable_http_app(streamable_http_path="/", stateless_http=True, json_response=True, host="")
+    # streamed and with sessions: only so does it see that a client leaves, or one of before 2026 cancels
+    tools_app = tools.streamable_http_app(streamable_http_path="/", host="")
 
     @asynccontextmanager
     async def running(_: FastAPI) -> AsyncIterator[None]:

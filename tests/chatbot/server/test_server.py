@@ -18,8 +18,10 @@ from mcp.client.stdio import StdioServerParameters, stdio_client
 
 from ingest.pipeline import ingest
 from knowledge.store import Store
+from tests.chatbot.engines.test_openai import Server as Engine
 from tests.conftest import HOUSE, ROOT, make_settings
 from tests.server import Server
+from tests.web import head, trickle
 
 QUESTION = "Who looks after the boiler?"
 
@@ -219,6 +221,31 @@ def test_an_mcp_client_uses_the_tools_over_standard_input(home):
             return await _use_tools(client)
 
     check_tools(*asyncio.run(use()))
+
+
+async def _leave(engine, client):
+    """Ask for an answer, and take it back while the engine is at work on it."""
+    engine.closed.clear()
+    begun = len(engine.requests)
+    async with client:
+        asking = asyncio.create_task(client.call_tool("ask_notes", {"question": QUESTION}))
+        while len(engine.requests) == begun:
+            assert not asking.done(), asking
+            await asyncio.sleep(0.02)
+        asking.cancel()
+        return await asyncio.to_thread(engine.closed.wait, 20)
+
+
+def test_an_mcp_client_that_cancels_or_leaves_ends_the_generation(home):
+    with Engine(completions=trickle(head(200), b": wait\n\n", 0.05)) as engine:
+        home.config.write_text(f'openai_url = "{engine.url}"\nopenai_model = "slow"\n')
+        server = Server(home, "--engine", "openai")
+        try:
+            for mode in ("auto", "legacy"):
+                assert asyncio.run(_leave(engine, Client(f"{server.url}mcp/", mode=mode))), mode
+        finally:
+            server.stop()
+            home.config.unlink()
 
 
 def test_the_description_of_the_api_is_true(url):
