@@ -39,6 +39,9 @@ _FROM_VERSION_1 = "ALTER TABLE conversations ADD COLUMN user TEXT NOT NULL DEFAU
 _TURNS = """SELECT number, question, answer, asked_at, rating, reason
     FROM turns JOIN conversations ON id = conversation WHERE NOT deleted"""
 _LONGEST_TITLE = 120
+# only where nobody has given it a name of its own
+_RENAMED = f"""UPDATE conversations SET title = ?1 WHERE id = ?2
+    AND title = (SELECT substr(question, 1, {_LONGEST_TITLE}) FROM turns WHERE conversation = ?2 AND number = 0)"""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class History:
 
     def put(self, user: str, conversation: str, number: int, question: str, answer: str) -> str:
         """Keep the turn with this number, in the place of what was there and behind it. Where the user has no such
-        conversation one is begun, called after this question. Returns the conversation's id."""
+        conversation one is begun. It is called after its first question, unless it was renamed. Returns its id."""
         now = datetime.now(UTC).isoformat()
         with self._writing():
             known = "SELECT 1 FROM conversations WHERE id = ? AND user = ?"
@@ -119,6 +122,8 @@ class History:
                     "INSERT INTO conversations (id, title, changed_at, user) VALUES (?, ?, ?, ?)",
                     (conversation, question[:_LONGEST_TITLE], now, user),
                 )
+            if number == 0:
+                self._db.execute(_RENAMED, (question[:_LONGEST_TITLE], conversation))
             self._db.execute("DELETE FROM turns WHERE conversation = ? AND number >= ?", (conversation, number))
             self._db.execute(
                 "INSERT INTO turns (conversation, number, question, answer, asked_at) VALUES (?, ?, ?, ?, ?)",

@@ -13,7 +13,7 @@ from chatbot.page import texts
 from chatbot.page.evidence import evidence_html, unused, whole_html
 from chatbot.page.follow_ups import follow_ups
 from chatbot.page.origin import date_of, problem_of
-from chatbot.page.render import answer_html, conversations_html, question_html
+from chatbot.page.render import answer_html, conversations_html, editing_html, question_html
 from chatbot.service import Service
 from knowledge.errors import NotesError
 
@@ -37,12 +37,19 @@ class Actions:
         self._wishes: dict[tuple[str, str | None], str | None] = {}
 
     def respond(
-        self, question: str, turns: list[Answer], current: str, containing: str, request: gr.Request
+        self,
+        question: str,
+        turns: list[Answer],
+        current: str,
+        containing: str,
+        editing: int | None,
+        request: gr.Request,
     ) -> Generator[tuple[Any, ...], None, None]:
         if not question.strip():
-            yield (gr.skip(),) * 6
+            yield (gr.skip(),) * 7
             return
-        yield gr.update(value="", submit_btn=False, stop_btn=True), *[gr.skip()] * 5
+        yield gr.update(value="", submit_btn=False, stop_btn=True), *[gr.skip()] * 5, None
+        turns = turns[:editing]
         answers = _answers(Answer(question), lambda: self._assistant.stream(question, turns, asker=_asker(request)))
         yield from self._follow(answers, turns, current, containing, request)
 
@@ -50,9 +57,9 @@ class Actions:
         self, turns: list[Answer], current: str, containing: str, request: gr.Request
     ) -> Generator[tuple[Any, ...], None, None]:
         if not turns:
-            yield (gr.skip(),) * 6
+            yield (gr.skip(),) * 7
             return
-        yield gr.update(submit_btn=False, stop_btn=True), *[gr.skip()] * 5
+        yield gr.update(submit_btn=False, stop_btn=True), *[gr.skip()] * 5, None
         answers = _answers(turns[-1], lambda: self._assistant.again(turns[-1], _asker(request)))
         yield from self._follow(answers, turns[:-1], current, containing, request)
 
@@ -79,16 +86,17 @@ class Actions:
                 # what looks the same is not sent again; the empty yields let a closed page end the work
                 if (looks := (answer.state, answer.ahead, answer.text)) != shown:
                     shown = looks
-                    yield gr.skip(), *self._drawn([*turns, answer]), gr.skip(), gr.skip()
+                    yield gr.skip(), *self._drawn([*turns, answer]), *[gr.skip()] * 3
                 elif time.monotonic() > sent + _PULSE:
-                    yield (gr.skip(),) * 6
+                    yield (gr.skip(),) * 7
                 else:
                     continue
                 sent = time.monotonic()
         if answer:
             kept = _ANSWERS.dump_json(answer).decode()
             current = self._history.put(user_of(request), current, len(turns), answer.question, kept)
-            yield _READY, *self._drawn([*turns, answer]), current, self._listed(request, current, containing)
+            listed = self._listed(request, current, containing)
+            yield _READY, *self._drawn([*turns, answer]), current, listed, gr.skip()
 
     @contextmanager
     def _under_way(self, request: gr.Request) -> Iterator[None]:
@@ -110,7 +118,7 @@ class Actions:
         selected = len(turns) - 1 if selected is None else selected
         messages: list[dict[str, Any]] = []
         for turn, answer in enumerate(turns):
-            messages.append({"role": "user", "content": question_html(answer.question)})
+            messages.append({"role": "user", "content": question_html(answer.question, turn)})
             messages.append({"role": "assistant", "content": answer_html(answer, turn, turn == selected)})
         if turns and turns[-1].state == "done":
             messages[-1]["options"] = [{"value": question} for question in follow_ups(turns, self._store)]
@@ -144,7 +152,7 @@ class Actions:
     def _opened(self, identity: str, containing: str, request: gr.Request) -> tuple[Any, ...]:
         """A conversation, or with no identity a new one."""
         held = [_ANSWERS.validate_json(turn.answer) for turn in self._history.turns(user_of(request), identity)]
-        return _READY, *self._drawn(held), identity, self._listed(request, identity, containing)
+        return _READY, *self._drawn(held), identity, self._listed(request, identity, containing), None
 
     def _listed(self, request: gr.Request, current: str, containing: str, with_undo: bool = False) -> str:
         return conversations_html(self._history.conversations(user_of(request), containing), current, with_undo)
@@ -159,8 +167,8 @@ class Actions:
 
     def delete(self, current: str, containing: str, request: gr.Request) -> tuple[Any, ...]:
         self._history.delete(user_of(request), current)
-        *opened, _ = self.start_over(containing, request)
-        return *opened, self._listed(request, "", containing, with_undo=True)
+        *opened, _, editing = self.start_over(containing, request)
+        return *opened, self._listed(request, "", containing, with_undo=True), editing
 
     def restore(self, containing: str, request: gr.Request) -> tuple[Any, ...]:
         identity = self._history.restore(user_of(request))
@@ -181,9 +189,13 @@ class Actions:
     def search(self, current: str, containing: str, request: gr.Request) -> str:
         return self._listed(request, current, containing)
 
-    def edit(self, turns: list[Answer]) -> tuple[Any, ...]:
-        """The last question once more in the box; asked again it takes its own place."""
-        return turns[-1].question if turns else gr.skip(), *self._drawn(turns[:-1])
+    def edit(self, turns: list[Answer], event: gr.SelectData) -> tuple[Any, ...]:
+        """A question once more in the box, and its number: asked again it takes its own place."""
+        turn = int(event.value)
+        return (turns[turn].question, turn) if turn < len(turns) else (gr.skip(), gr.skip())
+
+    def told_of_editing(self, editing: int | None, turns: list[Answer]) -> str:
+        return "" if editing is None else editing_html(editing, len(turns))
 
     def rate(self, turns: list[Answer], current: str, event: gr.LikeData, request: gr.Request) -> Any:
         number = event.index // 2 if isinstance(event.index, int) else event.index[0] // 2

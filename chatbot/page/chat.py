@@ -34,6 +34,17 @@ document.addEventListener("click", (event) => {
 });
 """
 
+# A question that is to be edited goes into the box, and with the button beside the box out of it again.
+_EDITING_SCRIPT = """
+document.addEventListener("click", (event) => {
+  const edit = event.target.closest("#conversation button.edit");
+  const cancel = element.contains(event.target) && event.target.closest("button");
+  if (edit) trigger("edit", { index: 0, value: edit.id.split("-").pop() });
+  if (cancel) trigger("undo");
+  if (edit || cancel) document.querySelector("#question textarea").focus();
+});
+"""
+
 _HAS_ROOM = "() => window.innerWidth > 1000"
 
 
@@ -50,6 +61,7 @@ def build(page: gr.Blocks, service: Service, masthead: gr.HTML) -> Shared:
     """Put the tab together, on the page that it is a part of, which is headed by `masthead`."""
     turns = gr.State([])
     current = gr.State("")
+    editing = gr.State(None)  # the number of the turn whose question is edited
     with gr.Sidebar(width=300, open=False, elem_id="conversations") as sidebar:
         new = gr.Button(texts.NEW, size="sm", variant="secondary", elem_id="new")
         containing = gr.Textbox(
@@ -74,6 +86,7 @@ def build(page: gr.Blocks, service: Service, masthead: gr.HTML) -> Shared:
                 placeholder=texts.BEGIN,
             )
             reason = gr.Textbox(label=texts.WHAT_WAS_WRONG, elem_id="reason", visible=False, max_length=500)
+            edited = gr.HTML(elem_id="editing", js_on_load=_EDITING_SCRIPT, apply_default_css=False)
             box = gr.Textbox(
                 elem_id="question",
                 label=texts.QUESTION,
@@ -91,24 +104,23 @@ def build(page: gr.Blocks, service: Service, masthead: gr.HTML) -> Shared:
             )
 
     actions = Actions(service)
-    outputs = [box, conversation, sources, turns, current, listing]
+    outputs = [box, conversation, sources, turns, current, listing, editing]
+    asked = [box, turns, current, containing, editing]
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     at_once = {**quiet, "queue": False}
     # queued: else Gradio does not tell that a state has changed
     # unlimited: who waits for the language model is shown how many are ahead, and Gradio's own queue is hidden
     answering = {**quiet, "outputs": outputs, "concurrency_limit": None}
-    box.submit(actions.respond, [box, turns, current, containing], **answering)
-    conversation.example_select(_example, None, box, **quiet).then(
-        actions.respond, [box, turns, current, containing], **answering
-    )
-    conversation.option_select(_follow_up, None, box, **quiet).then(
-        actions.respond, [box, turns, current, containing], **answering
-    )
+    box.submit(actions.respond, asked, **answering)
+    conversation.example_select(_example, None, box, **quiet).then(actions.respond, asked, **answering)
+    conversation.option_select(_follow_up, None, [box, editing], **quiet).then(actions.respond, asked, **answering)
     for event in (sources.select, sources.collapse):
         event(actions.selected, turns, [conversation, sources], **at_once)
     sources.expand(actions.whole, turns, sources, **at_once)
     conversation.retry(actions.again, [turns, current, containing], **answering)
-    conversation.undo(actions.edit, turns, [box, conversation, sources, turns], **quiet)
+    edited.edit(actions.edit, turns, [box, editing], **quiet)
+    edited.undo(lambda: ("", None), None, [box, editing], **quiet)
+    editing.change(actions.told_of_editing, [editing, turns], edited, **at_once)
     conversation.like(actions.rate, [turns, current], reason, **quiet)
     reason.submit(actions.explain, [current, reason], reason, **quiet)
     box.stop(actions.stop, None, None, **at_once)
@@ -138,8 +150,8 @@ def _example(event: gr.SelectData) -> str:
     return event.value["text"]
 
 
-def _follow_up(event: gr.SelectData) -> str:
-    return event.value
+def _follow_up(event: gr.SelectData) -> tuple[str, None]:
+    return event.value, None
 
 
 def opened(store: Store) -> tuple[str, Any]:

@@ -49,8 +49,16 @@ def _foot_html(answer: Answer, selected: bool) -> str:
     return f'<p class="foot">{" · ".join(pieces)}</p>' if pieces else ""
 
 
-def question_html(question: str) -> str:
-    return f'<p dir="auto">{escape(question)}</p>'.replace("\n", "<br>")
+def question_html(question: str, turn: int) -> str:
+    asked = f'<p dir="auto">{escape(question)}</p>'.replace("\n", "<br>")
+    name = escape(" ".join(f"{texts.EDIT}: {question}".split()))
+    return f'{asked}<button type="button" class="edit" id="edit-{turn}" aria-label="{name}">{texts.EDIT}</button>'
+
+
+def editing_html(turn: int, turns: int) -> str:
+    """What asking the question with this number again will do, and the way back."""
+    told = texts.editing(turn + 1, turns - turn - 1)
+    return f'<p role="status">{told} <button type="button">{texts.CANCEL}</button></p>'
 
 
 def conversations_html(conversations: Sequence[Conversation], current: str, with_undo: bool = False) -> str:

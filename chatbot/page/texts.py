@@ -34,6 +34,8 @@ AS_JSON = "JSON"
 KEPT_HERE = "What you ask is kept here, on this computer."
 BEGIN = "Ask in your own words. Every answer quotes your notes."
 QUESTION = "Ask your notes"
+EDIT = "Edit"
+CANCEL = "Cancel"
 WHAT_WAS_WRONG = "What was wrong with that answer?"
 STOPPED = "Stopped."
 STATES = {"searching": "Searching your notes …", "reading": "Reading …", "writing": "Writing …"}
@@ -42,6 +44,13 @@ YESTERDAY = "Yesterday"
 COPY = "Copy"
 COPIED = "Copied"
 COPY_CODE = "Copy this code"
+TABLE = "Table"
+
+
+def editing(number: int, behind: int) -> str:
+    """Told while a question is edited that has so many others behind it."""
+    lost = "the question" if behind == 1 else f"the {behind} questions"
+    return f"You are editing question {number}." + f" Asking it drops {lost} after it." * bool(behind)
 
 
 def held(passages: int, documents: int) -> str:
@@ -123,7 +132,7 @@ OTHERS = "others"
 SHOWN = {"": "All", "indexed": "Indexed", "problem": "With problems", "left out": "Left out"}
 REFUSALS = {
     "kind": "of a kind that is not read",
-    "size": "too large (max_file_mb in config.toml)",
+    "size": "too large (see “Largest file” in the settings)",
     "failed": "could not be kept",
 }
 
@@ -205,7 +214,7 @@ WANTED = "A GGUF file on this computer, or a name of GPT4All's catalogue"
 WANTED_INFO = (
     "A file is linked or copied into the folder of models. A name is fetched from gpt4all.io: that goes online."
 )
-INSTALL, INSTALL_DEFAULTS, CANCEL = "Install", "Install the default models", "Cancel"
+INSTALL, INSTALL_DEFAULTS = "Install", "Install the default models"
 
 
 def loading(name: str) -> str:

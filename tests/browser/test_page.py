@@ -195,11 +195,19 @@ def test_a_question_is_edited_answered_again_and_rated(open_page, server):
     page = open_page()
     ask(page, "Which package finds drift in a deployed model?")
     finished(page, 1)
-    page.get_by_label("Undo").last.click()
-    page.wait_for_function("!document.querySelector('#conversation .answer')")
-    assert page.locator("#question textarea").input_value() == "Which package finds drift in a deployed model?"
+    ask(page, "hello")
+    finished(page, 2)
+    page.get_by_role("button", name="Edit: Which package").press("Enter")
+    page.get_by_text("You are editing question 1. Asking it drops the question after it.").wait_for()
+    assert page.evaluate("document.activeElement.value") == "Which package finds drift in a deployed model?"
+    page.get_by_role("button", name="Cancel", exact=True).click()
+    page.wait_for_function("!document.querySelector('#question textarea').value")
+    assert page.locator("#conversation .answer").count() == 2
+    page.get_by_role("button", name="Edit: Which package").click()
+    page.get_by_text("You are editing question 1").wait_for()
     ask(page, "How does the Runge phenomenon come about?")
     before = finished(page, 1)
+    assert not page.get_by_text("You are editing").is_visible()
     page.get_by_label("Retry").last.click()
     page.wait_for_function("before => document.querySelector('#conversation .answer').innerText !== before", arg=before)
     assert "[1]" in finished(page, 1)

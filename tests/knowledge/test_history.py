@@ -38,6 +38,11 @@ def test_a_question_that_is_asked_anew_takes_the_place_of_all_behind_it(history)
         history.put("", one, number, question, "2")
     history.put("", one, 1, "e?", "3")
     assert [(turn.question, turn.answer) for turn in history.turns("", one)] == [("a?", "1"), ("e?", "3")]
+    history.put("", one, 0, "f?", "4")
+    assert titles(history) == ["f?"], "its name is its first question"
+    history.rename("", one, "Letters")
+    history.put("", one, 0, "g?", "5")
+    assert titles(history) == ["Letters"]
 
 
 def test_conversations_are_found_by_what_was_said(history):

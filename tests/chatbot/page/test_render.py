@@ -74,7 +74,7 @@ def test_nothing_in_a_note_becomes_active(hostile):
     )
     panel = evidence_html(answer, 0, {hostile: hostile})
     whole = whole_html(answer.citations[0], 0, [chunk], hostile, hostile)
-    for html in (answer_html(answer, 0, True), panel, whole, question_html(hostile)):
+    for html in (answer_html(answer, 0, True), panel, whole, question_html(hostile, 0)):
         assert active(html) == []
 
 
