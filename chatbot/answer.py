@@ -26,6 +26,7 @@ from knowledge.evidence import (
     Scored,
     Unit,
     about_as_good,
+    cells,
     choose,
     enumeration,
     excerpts,
@@ -35,13 +36,14 @@ from knowledge.evidence import (
     stems,
     units,
     weigh,
+    with_introduction,
 )
 from knowledge.pointers import Pointer, asked_for, pointers
 from knowledge.prompt import NOT_IN_NOTES, SEE, build_prompt, read_reply
 from knowledge.query import parse
 from knowledge.settings import Settings
 from knowledge.store import Store
-from knowledge.text import content_words, sentence_spans, words
+from knowledge.text import beginning, breaks_off, content_words, sentence_spans, words
 
 #: A small model repeats itself rather than say more in a longer reply.
 MAX_REPLY_TOKENS = 96
@@ -51,6 +53,8 @@ SURE = 0.85
 _MOST_WORDS = 8
 _LONGEST_WORD = 40
 _LONGEST_LINE = 160
+#: Characters up to which the columns of a table are evened out.
+_WIDEST_COLUMN = 24
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,16 @@ class Citation:
 class Part:
     """A piece of the answer as it is laid out: what it says, and the number of the passage that it comes from."""
 
-    #: "say" and "item": the direct answer | "heading" of the section that follows | "quote" | "code" | "link" | "note":
-    #: about the answer itself
+    # "say" and "item": the direct answer | "heading" of the section that follows | "quote" | "code" | "table" |
+    # "link" | "note": about the answer itself
     kind: str
     text: str
     n: int | None = None
     url: str = ""
+    #: whether code or a table is the direct answer
+    direct: bool = False
+    #: the cells of a table: its header, then the rows whose words are the text, a line each
+    rows: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,12 +138,12 @@ class Answer:
     @property
     def text(self) -> str:
         """All that a reader sees, as Markdown."""
-        return "\n".join(map(_as_markdown, self.parts))
+        return "\n".join(map(_as_markdown, self.parts)).lstrip("\n")
 
     @property
     def short_answer(self) -> str:
         """The direct answer alone, without citation numbers."""
-        direct = takewhile(lambda part: part.kind in ("say", "item", "link"), self.parts)
+        direct = takewhile(lambda part: part.direct or part.kind in ("say", "item", "link"), self.parts)
         return "\n".join(f"{part.text}: {part.url}" if part.url else part.text for part in direct)
 
     @property
@@ -168,6 +176,8 @@ def _as_markdown(part: Part) -> str:
         return f"- {part.text}{number}"
     if part.kind == "code":
         return f"{part.text}\n{number.strip()}"
+    if part.kind == "table":
+        return f"{table_markdown(part.rows)}{number.strip()}"
     if part.kind == "link":
         return f"- [{part.text}]({part.url}){number}"
     if part.kind == "heading":
@@ -178,6 +188,18 @@ def _as_markdown(part: Part) -> str:
 def quoted_from(heading: str) -> str:
     """What stands above the words of a section."""
     return f"From “{heading}”:"
+
+
+def table_markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table, the first row its header, between blank lines: without them it would take up the lines around it."""
+    head, *body = ([cell.replace("|", "\\|") for cell in row] for row in rows)
+    widths = [min(max(map(len, column)), _WIDEST_COLUMN) for column in zip(head, *body, strict=True)]
+    rule = ["-" * max(width, 3) for width in widths]
+    lines = (
+        f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |"
+        for row in (head, rule, *body)
+    )
+    return "\n{}\n\n".format("\n".join(lines))
 
 
 class Assistant:
@@ -365,8 +387,7 @@ class Assistant:
         elif not draft.answer.parts:
             self._answer_directly(section.chunk, chosen, draft)
         draft.begin(section.chunk.heading_path[-1])
-        for item in sorted(chosen, key=_reading_order):
-            draft.quote(item.unit)
+        draft.quote([item.unit for item in sorted(chosen, key=_reading_order)])
         draft.point_from(section.chunk)
         draft.quoted = True
 
@@ -374,11 +395,8 @@ class Assistant:
         """Say what a section answers: the links that were asked for, a list, or the sentence that fits best."""
         if _links_answer(draft.answer.why.asked, section) or not chosen:
             draft.point_from(section)
-        elif listed := enumeration(chosen):
-            for item in listed:
-                draft.list(item.unit)
         else:
-            draft.say(plain(chosen[0].unit.text), chosen[0].unit)
+            draft.lead([item.unit for item in enumeration(chosen) or with_introduction(chosen)])
 
     def _say(
         self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock", asker: str
@@ -432,10 +450,10 @@ class Assistant:
                     completion += 1
                     draft.heard(piece, {"prompt": engine.prompt_tokens, "completion": completion})
                 *lines, line = (text + piece).lstrip().split("\n")
-                spans = sentence_spans(line)
                 yield from (part[start:end] for part in lines for start, end in sentence_spans(part))
-                yield from (line[start:end] for start, end in spans[:-1])
-                text = line[spans[-1][0] :] if spans else ""
+                ended = _ended(line)
+                yield from (line[start:end] for start, end in ended)
+                text = line[ended[-1][1] :] if ended else line
                 yield ""
         yield text.strip()
 
@@ -449,6 +467,13 @@ def _quotes_answer(asked: str, evidence: Evidence) -> bool:
 
 def _links_answer(asked: str, section: Chunk) -> bool:
     return parse(asked).asks_for_links and bool(pointers(section))
+
+
+def _ended(line: str) -> list[tuple[int, int]]:
+    """The sentences of a line that grows, but for the last one, and for what only seems to end, in a formula that is
+    not complete yet."""
+    spans = sentence_spans(line)[:-1]
+    return list(takewhile(lambda span: not breaks_off(line[slice(*span)]), spans))
 
 
 def _units(reading: Sequence[Excerpt], cited: Sequence[Excerpt]) -> list[Unit]:
@@ -470,20 +495,15 @@ def _not_enough(asked: str, sections: Sequence[Hit]) -> str:
     missing = dict.fromkeys(word for word in content_words(asked) if stems(word) - held)
     if not missing:
         return "The nearest passages match it only loosely"
-    listed = ", ".join(f"“{_beginning(word, _LONGEST_WORD)}”" for word in list(missing)[:_MOST_WORDS])
+    listed = ", ".join(f"“{beginning(word, _LONGEST_WORD)}”" for word in list(missing)[:_MOST_WORDS])
     return f"The nearest passages do not mention {listed}"
 
 
 def _in_one_line(section: Hit, asked: str) -> str:
     """The heading of a section, and the beginning of the first unit in it that has the most words of the question."""
-    said = [unit.text for unit in units(section.chunk) if unit.kind != "links"]
+    said = [unit.said for unit in units(section.chunk) if unit.kind != "links"]
     nearest = max(said, key=lambda text: len(stems(text) & stems(asked)), default="")
-    return " – ".join(filter(None, [section.chunk.heading_path[-1], _beginning(plain(nearest), _LONGEST_LINE)]))
-
-
-def _beginning(text: str, most: int) -> str:
-    """The first words of a text that is longer than `most` characters."""
-    return text if len(text) <= most else f"{text[:most].rpartition(' ')[0] or text[:most]} …"
+    return " – ".join(filter(None, [section.chunk.heading_path[-1], beginning(nearest, _LONGEST_LINE)]))
 
 
 def _reading_order(item: Scored) -> int:
@@ -512,7 +532,7 @@ class _Draft:
 
     def add(self, part: Part) -> None:
         heading: tuple[Part, ...] = ()
-        if self._heading and part.kind in ("quote", "code", "link"):
+        if self._heading and part.kind in ("quote", "code", "table", "link"):
             heading, self._heading = (Part("heading", self._heading),), ""
         self.answer = replace(self.answer, parts=(*self.answer.parts, *heading, part))
 
@@ -532,6 +552,9 @@ class _Draft:
         """Add a sentence of the model, and return the unit that supports it; where none does, or it has been said,
         remember why not."""
         support, objection = supporting(sentence, parse(self.answer.why.asked).text, read)
+        if support and support.head and words(sentence) == words(support.text) and not self._holds(sentence):
+            self.lead([support])
+            return support
         if support and self.say(sentence, support):
             return support
         removed = Removed(sentence, objection or "it was said already")
@@ -539,23 +562,33 @@ class _Draft:
         self.answer = replace(self.answer, why=replace(why, removed=(*why.removed, removed)))
         return None
 
-    def list(self, unit: Unit) -> None:
-        """Add an item of a list that is the direct answer, or its introduction."""
-        kind = "item" if unit.kind == "item" else "say"
-        self.add(Part(kind, plain(unit.text), self._cite(unit.chunk, unit.start, unit.end)))
+    def lead(self, units: Sequence[Unit]) -> None:
+        """Add units of the notes as the direct answer: one, or a list with its introduction."""
+        for run in _runs(units):
+            listed = run[0].kind == "item" and len(units) > 1
+            self._lay_out(run, "item" if listed else "say", direct=True)
 
-    def quote(self, unit: Unit) -> bool:
-        """Add the notes' own words; False where the direct answer is the same words."""
-        text = unit.text if unit.kind == "code" else plain(unit.text)
-        if self._holds(text):
-            return False
-        kind = "code" if unit.kind == "code" else "quote"
-        self.add(Part(kind, text, self._cite(unit.chunk, unit.start, unit.end)))
-        return True
+    def quote(self, units: Sequence[Unit]) -> None:
+        """Add the notes' own words, but for those that the answer holds."""
+        for run in _runs([unit for unit in units if not self._holds(plain(unit.text))]):
+            self._lay_out(run, "quote", direct=False)
+
+    def _lay_out(self, run: Sequence[Unit], kind: str, direct: bool) -> None:
+        """Add one unit as a part of this kind, or code or the rows of a table as what they are."""
+        unit = run[0]
+        n = [self._cite(each.chunk, each.start, each.end) for each in run][0]
+        if unit.head:
+            text = "\n".join(plain(row.text) for row in run)
+            self.add(Part("table", text, n, direct=direct, rows=_table(run)))
+        elif unit.kind == "code":
+            self.add(Part("code", unit.text, n, direct=direct))
+        else:
+            self.add(Part(kind, plain(unit.text), n))
 
     def _holds(self, text: str) -> bool:
         """Whether the same words stand in the answer already."""
-        return any(words(part.text) == words(text) for part in self.answer.parts)
+        said = (line for part in self.answer.parts for line in (part.text.split("\n") if part.rows else [part.text]))
+        return any(words(line) == words(text) for line in said)
 
     def point_from(self, section: Chunk) -> None:
         """Offer the links of a section that were asked for. Where nothing else was said, they are the answer."""
@@ -600,6 +633,23 @@ def _introduction(section: Chunk, meant: int) -> str:
     if 0 < meant < found:
         return f"Of the {found} links in {name}:"
     return f"{name[0].upper()}{name[1:]} " + ("point to:" if meant else "say no more than that.")
+
+
+def _runs(units: Sequence[Unit]) -> list[list[Unit]]:
+    """The units one by one, but for rows of one table that follow one another: these together."""
+    runs: list[list[Unit]] = []
+    for unit in units:
+        if runs and unit.head and unit.head == runs[-1][0].head:
+            runs[-1].append(unit)
+        else:
+            runs.append([unit])
+    return runs
+
+
+def _table(rows: Sequence[Unit]) -> tuple[tuple[str, ...], ...]:
+    """The cells of rows of one table, below its header, as many as that has."""
+    head = cells(rows[0].head)
+    return (head, *((*cells(row.text), *[""] * len(head))[: len(head)] for row in rows))
 
 
 def _label(link: Link) -> str:

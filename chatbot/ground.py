@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from knowledge.evidence import Unit, stem, stems
-from knowledge.text import is_stop_word, words
+from knowledge.text import breaks_off, formula_spans, is_stop_word, words
 
 #: Share of a sentence's content words that must stand, in the same order, in the unit that supports it.
 SUPPORT = 0.8
@@ -23,6 +23,8 @@ def supporting(sentence: str, question: str, evidence: Sequence[Unit]) -> tuple[
     said = _sequence(sentence)
     if not said or set(said) <= stems(question):
         return None, "it says nothing that the question did not"
+    if breaks_off(sentence) and any(formula_spans(unit.text) for unit in evidence):
+        return None, "it breaks off inside a formula"
     exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
     for each in exact:
         if not any(each in unit.text for unit in evidence):

@@ -5,14 +5,14 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from chatbot.answer import Answer, Part, quoted_from
+from chatbot.answer import Answer, Part, quoted_from, table_markdown
 
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([\w+#.-]*)")
 
 
 def answer_markdown(answer: Answer) -> str:
     """All that a reader sees of an answer; grows as the answer does."""
-    return "\n".join(map(_part, answer.parts))
+    return "\n".join(map(_part, answer.parts)).lstrip("\n")
 
 
 def conversation_markdown(answers: Iterable[Answer]) -> str:
@@ -45,6 +45,8 @@ def _part(part: Part) -> str:
         return f"- {words(part.text)}{number}"
     if part.kind == "code":
         return f"{_code(part.text)}\n{number.strip()}"
+    if part.kind == "table":
+        return f"{table_markdown([[words(cell) for cell in row] for row in part.rows])}{number.strip()}"
     if part.kind == "link":
         return f"- {_link(part.text, part.url)}{number}"
     if part.kind == "heading":

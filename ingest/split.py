@@ -13,10 +13,10 @@ from typing import Generic, TypeVar
 from ingest.reading import Reading, Section, Span, line_starts
 from knowledge.documents import Chunk, Place, Reference
 from knowledge.encoder import Encoder
-from knowledge.text import is_only_links, sentence_spans, trim
+from knowledge.text import formula_spans, is_only_links, lies_inside, sentence_spans, trim
 
 #: Changes whenever the same file would be split otherwise: the index then rebuilds itself.
-CHUNKING = "sections-2"
+CHUNKING = "sections-3"
 
 _TOKENIZED_AT_ONCE = 2**16  # characters; keeps the tokenizer's memory flat on a huge file
 _LONGEST_HEADING = 300  # characters; more is no heading, and every section below would carry it
@@ -114,7 +114,7 @@ def _parts(section: Section, path: tuple[str, ...], reading: Reading, encoder: E
 
 class _Cutter:
     """Cuts one stretch of text into parts of at most `budget` tokens, at the gentlest places that serve:
-    between blocks, list items, lines, sentences, words; inside a code fence never."""
+    between blocks, list items, lines, sentences, words; inside a code fence or a formula never."""
 
     def __init__(self, span: Span, reading: Reading, encoder: Encoder, budget: int) -> None:
         self._text = reading.text
@@ -122,6 +122,7 @@ class _Cutter:
         self._reading = reading
         self._budget = budget
         self._tokens = _token_offsets(reading.text, span, encoder)
+        self._formulas = [(span[0] + first, span[0] + last) for first, last in formula_spans(self._text[slice(*span)])]
 
     def parts(self) -> list[tuple[int, int, bool]]:
         """Start and end of each part, and whether it is over the budget all the same."""
@@ -159,7 +160,7 @@ class _Cutter:
         ]
 
     def _cuts(self, span: Span, level: int) -> list[int]:
-        """Places strictly inside `span` and outside any fence, ascending; a higher level cuts finer."""
+        """Places strictly inside `span` and outside any fence or formula, ascending; a higher level cuts finer."""
         start, end = span
         if level == 0:
             places: Iterable[int] = _between(self._reading.blocks, start, end)
@@ -172,11 +173,10 @@ class _Cutter:
         else:
             first = bisect_left(self._tokens, start)
             places = self._tokens[first : bisect_left(self._tokens, end) : self._budget]
-        return [place for place in places if start < place < end and not self._in_fence(place)]
+        return [place for place in places if start < place < end and not self._is_whole(place)]
 
-    def _in_fence(self, place: int) -> bool:
-        index = bisect_right(self._reading.fences, (place, len(self._text))) - 1
-        return index >= 0 and self._reading.fences[index][0] < place < self._reading.fences[index][1]
+    def _is_whole(self, place: int) -> bool:
+        return lies_inside(place, self._reading.fences) or lies_inside(place, self._formulas)
 
     def _size(self, span: Span) -> int:
         return bisect_left(self._tokens, span[1]) - bisect_left(self._tokens, span[0])

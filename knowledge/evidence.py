@@ -11,7 +11,19 @@ from knowledge.documents import Chunk, Hit, Link
 from knowledge.prompt import Passage
 from knowledge.query import parse
 from knowledge.store import Store
-from knowledge.text import MARKDOWN_LINK, content_words, is_only_links, is_stop_word, sentence_spans, trim, words
+from knowledge.text import (
+    MARKDOWN_LINK,
+    beginning,
+    content_words,
+    formula_spans,
+    is_only_links,
+    is_stop_word,
+    lies_inside,
+    outside_formulas,
+    sentence_spans,
+    trim,
+    words,
+)
 
 if TYPE_CHECKING:
     from nltk.stem import PorterStemmer
@@ -31,13 +43,19 @@ _BLOCK_NAME = re.compile(r"[ \t]\^[\w-]+$", re.MULTILINE)
 class Unit:
     """The smallest thing that is quoted: a sentence, a list item, a table row, a code block or a line of links.
 
-    `start` and `end` are offsets in the chunk's text.
+    `start` and `end` are offsets in the chunk's text; `head` is the header of the table that a row is of.
     """
 
     chunk: Chunk
     start: int
     end: int
-    kind: str  # "sentence" | "item" | "code" | "links"
+    kind: str  # "sentence" | "item", a row too | "code" | "links"
+    head: str = ""
+
+    @property
+    def said(self) -> str:
+        """As a sentence of its own, a row behind its header."""
+        return f"{plain(self.head)}: {plain(self.text)}" if self.head else plain(self.text)
 
     @property
     def text(self) -> str:
@@ -56,17 +74,22 @@ def lines_of(chunk: Chunk, start: int, end: int) -> tuple[int, int]:
 
 
 def units(chunk: Chunk) -> list[Unit]:
-    """The units of a chunk, in order; together they cover all of its text that says something."""
+    """The units of a chunk, in order; with the headers of tables they cover all of its text that says something."""
     found: list[Unit] = []
+    head = ""
     for start, end, kind in _blocks(chunk.text):
+        if kind in ("head", "rule"):
+            head = chunk.text[start:end].strip() if kind == "head" else head
+            continue
         if kind == "prose":
             spans = [(first, last, "sentence") for first, last in _sentences(chunk.text, start, end)]
         else:
-            spans = [(*trim(chunk.text, start, end), kind)]
+            spans = [(*trim(chunk.text, start, end), "item" if kind == "row" else kind)]
+        head = head if kind == "row" else ""
         for first, last, name in spans:
             if first < last:
                 links_only = name != "code" and is_only_links(chunk.text[first:last])
-                found.append(Unit(chunk, first, last, "links" if links_only else name))
+                found.append(Unit(chunk, first, last, "links" if links_only else name, head))
     return found
 
 
@@ -75,21 +98,33 @@ def plain(text: str) -> str:
     text = _QUOTE_MARK.sub("", text)
     if mark := _ITEM.match(text):
         text = text[mark.end() :]
-    text = _BLOCK_NAME.sub("", _LINE_BREAK.sub("", text).rstrip("\\ "))
-    text = _WIKI_LINK.sub(lambda link: link.group(2) or link.group(1), text)
     if _TABLE_ROW.match(text):
-        text = " · ".join(cell.strip() for cell in text.strip().strip("|").split("|"))
-    text = re.sub(r"(?<!\w)(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1(?!\w)", r"\2", text)
-    return " ".join(text.split())
+        text = " · ".join(cells(text))
+    return " ".join(outside_formulas(_without_marks, text.rstrip("\\ ")).split())
 
 
-def _blocks(text: str) -> Iterable[tuple[int, int, str]]:
-    """Stretches of a chunk: code fences, list items, table rows, and the prose between them."""
+def _without_marks(text: str) -> str:
+    text = _BLOCK_NAME.sub("", _LINE_BREAK.sub("", text))
+    text = _WIKI_LINK.sub(lambda link: link.group(2) or link.group(1), text)
+    return re.sub(r"(?<!\w)(\*\*|__|\*|_)(?=\S)(.+?)(?<=\S)\1(?!\w)", r"\2", text)
+
+
+def cells(row: str) -> tuple[str, ...]:
+    """The cells of a table's row."""
+    inside = row.strip().removeprefix("|")
+    inside = inside if inside.endswith("\\|") else inside.removesuffix("|")
+    return tuple(cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inside))
+
+
+def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
+    """Stretches of a chunk: code fences, list items, the headers, rules and rows of tables, and the prose between."""
     start = 0  # of the open stretch
     kind = "prose"
     fence = ""
     offset = 0
-    for line in text.splitlines(keepends=True):
+    formulas = formula_spans(text)
+    lines = text.splitlines(keepends=True)
+    for line, following in zip(lines, [*lines[1:], ""], strict=False):
         begins = None
         if fence:
             if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
@@ -97,22 +132,33 @@ def _blocks(text: str) -> Iterable[tuple[int, int, str]]:
                 fence, start, kind = "", offset + len(line), "prose"
         elif opened := _FENCE.match(line):
             fence, begins = opened.group(1), "code"
-        elif _TABLE_RULE.match(line) and "|" in line:
-            yield start, offset, kind
-            start, kind = offset + len(line), "prose"
-        elif _TABLE_ROW.match(line):
-            yield start, offset, kind
-            yield offset, offset + len(line), "item"
-            start, kind = offset + len(line), "prose"
-        elif _ITEM.match(line):
-            begins = "item"
-        elif not line.strip() or (kind == "item" and _starts_with_link(line)):
-            begins = "prose"
+        elif not lies_inside(offset, formulas):
+            begins = _begun(line, following, kind)
         if begins:
             yield start, offset, kind
             start, kind = offset, begins
         offset += len(line)
     yield start, len(text), "code" if fence else kind
+
+
+def _begun(line: str, following: str, kind: str) -> str | None:
+    """The kind of stretch that a line begins behind one of this kind; None where it goes on with it."""
+    if _is_rule(line):
+        return "rule"
+    if "|" in line and _is_rule(following):
+        return "head"
+    if _TABLE_ROW.match(line) or (kind in ("rule", "row") and "|" in line):
+        return "row"
+    if _ITEM.match(line):
+        return "item"
+    if not line.strip() or kind in ("rule", "row") or (kind == "item" and _starts_with_link(line)):
+        return "prose"
+    return None
+
+
+def _is_rule(line: str) -> bool:
+    """The line between the header and the rows of a table."""
+    return "|" in line and bool(_TABLE_RULE.match(line))
 
 
 def _starts_with_link(line: str) -> bool:
@@ -123,9 +169,10 @@ def _starts_with_link(line: str) -> bool:
 def _sentences(text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
     """Sentences of a paragraph; a hard line break, and a change from words to links, end one too."""
     line_start = start
+    formulas = formula_spans(text[start:end])
     for line in text[start:end].splitlines(keepends=True):
         line_end = line_start + len(line)
-        ends_hard = line.rstrip("\n").endswith(("\\", "  "))
+        ends_hard = line.rstrip("\n").endswith(("\\", "  ")) and not lies_inside(line_end - start, formulas)
         next_line = text[line_end:end].split("\n", 1)[0]
         if ends_hard or line_end >= end or _starts_with_link(next_line) or _starts_with_link(line):
             for first, last in sentence_spans(text[start:line_end]):
@@ -219,11 +266,12 @@ def read(question: str, sections: Sequence[Hit], store: Store) -> list[Scored]:
     candidates = [unit for section in sections for unit in units(section.chunk) if unit.kind != "links"]
     if not candidates:
         return []
-    vectors = store.vectors_of([question, *(plain(unit.text) for unit in candidates)])
+    vectors = store.vectors_of([question, *(unit.said for unit in candidates)])
     weights = word_weights(question, store)
     return [
-        # what the heading says holds for every unit under it, so that the words that are only in some tell these apart
-        Scored(unit, (float(cosine) + overlap(weights, f"{unit.chunk.heading}\n{unit.text}")) / 2)
+        # what the heading, or the header of a table, says holds for every unit under it, so that the words that are
+        # only in some of them tell these apart
+        Scored(unit, (float(cosine) + overlap(weights, f"{unit.chunk.heading}\n{unit.head}\n{unit.text}")) / 2)
         for unit, cosine in zip(candidates, vectors[1:] @ vectors[0], strict=True)
     ]
 
@@ -257,7 +305,9 @@ class Excerpt:
 
     @property
     def passage(self) -> Passage:
-        lines = [_clipped(plain(unit.text)) for unit in self.units]
+        # the header of a table once, before the first of its rows
+        said = dict.fromkeys(plain(text) for unit in self.units for text in (unit.head, unit.text) if text)
+        lines = [beginning(line, _LONGEST_LINE) for line in said]
         links = dict.fromkeys(_link_name(link) for link in self.section.links if "://" in link.url)
         if links:
             lines.append(f"Links: {', '.join(list(links)[:_MOST_LINKS])}")
@@ -274,10 +324,6 @@ def excerpts(sections: Sequence[Hit], scored: Sequence[Scored]) -> list[Excerpt]
         if chosen or not inside:
             found.append(Excerpt(section.chunk, chosen))
     return found
-
-
-def _clipped(line: str) -> str:
-    return line if len(line) <= _LONGEST_LINE else f"{line[:_LONGEST_LINE].rpartition(' ')[0]} …"
 
 
 def _link_name(link: Link) -> str:
@@ -345,6 +391,14 @@ def enumeration(chosen: Sequence[Scored]) -> list[Scored]:
     if len(others) < 2 or stands_out:
         return []
     return listed
+
+
+def with_introduction(chosen: Sequence[Scored]) -> list[Scored]:
+    """The best unit; code behind the words that introduce it, where these are chosen too."""
+    ordered = sorted(chosen, key=lambda item: item.unit.start)
+    index = ordered.index(chosen[0])
+    is_introduced = chosen[0].unit.kind == "code" and index > 0 and _introduces(ordered[index - 1])
+    return ordered[index - is_introduced : index + 1]
 
 
 def _introduces(item: Scored) -> bool:

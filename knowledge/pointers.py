@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from knowledge.documents import Chunk, Link
-from knowledge.evidence import Unit, overlap, plain, stems, units, word_weights
+from knowledge.evidence import Unit, overlap, stems, units, word_weights
 from knowledge.store import Store
 
 #: So many links are shown together, whatever is asked.
@@ -27,7 +27,7 @@ class Pointer:
         """What tells where it leads: its own text, or the words around it where that says nothing."""
         if self.link.says_something:
             return self.link.text
-        return self.link.url if not self.unit or self.unit.kind == "links" else plain(self.unit.text)
+        return self.link.url if not self.unit or self.unit.kind == "links" else self.unit.said
 
 
 def pointers(section: Chunk) -> list[Pointer]:

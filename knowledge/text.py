@@ -1,6 +1,8 @@
-"""Words and sentences, found without any data files."""
+"""Words, sentences and formulas, found without any data files."""
 
 import re
+from bisect import bisect_right
+from collections.abc import Callable
 
 #: Function words and the words questions are made of. They say how something is asked, not what about.
 STOP_WORDS = frozenset(
@@ -49,11 +51,15 @@ def is_stop_word(word: str) -> bool:
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Offsets of the sentences in a piece of prose, in order, without the white space around them.
 
-    A line break ends a sentence only where the line is blank: hard-wrapped prose stays whole.
+    A line break ends a sentence only where the line is blank: hard-wrapped prose stays whole. No sentence ends inside a
+    formula.
     """
     spans = []
     start = 0
+    formulas = formula_spans(text)
     for match in _SENTENCE_END.finditer(text):
+        if lies_inside(match.end(), formulas):
+            continue
         rest = text[match.end() :].lstrip()
         if match.group().endswith(".") and (rest[:1].islower() or _ABBREVIATION.search(text[start : match.end()])):
             continue
@@ -61,6 +67,19 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
         start = match.end()
     spans.append((start, len(text)))
     return [trimmed for span in spans if (trimmed := trim(text, *span))[0] < trimmed[1]]
+
+
+def beginning(text: str, most: int) -> str:
+    """The first words of a text that is longer than `most` characters; a formula stands in it whole or not at all,
+    and whole where the text begins with it."""
+    if len(text) <= most:
+        return text
+    cut = text.rfind(" ", 1, most)
+    cut = most if cut < 0 else cut
+    for start, end in formula_spans(text):
+        if start < cut < end:
+            cut = start or end
+    return text if cut >= len(text) else f"{text[:cut].rstrip()} …"
 
 
 def trim(text: str, start: int, end: int) -> tuple[int, int]:
@@ -77,3 +96,53 @@ def without_links(text: str) -> str:
 
 def is_only_links(text: str) -> bool:
     return not any(map(str.isalnum, without_links(text)))
+
+
+# -- formulas ------------------------------------------------------------------------------------------------------
+
+LONGEST_FORMULA = 1_000  # characters; bounded as links are
+FORMULA = re.compile(
+    rf"""\$\$(?P<display>[^$]{{1,{LONGEST_FORMULA}}}?)\$\$
+    |\\\[(?P<bracketed>(?:(?!\\\[).){{1,{LONGEST_FORMULA}}}?)\\\]
+    |\\\((?P<round>(?:(?!\\\().){{1,{LONGEST_FORMULA}}}?)\\\)
+    |(?<![\w$])\$(?![\s$])(?P<inline>(?:\\.|[^$`\\\n]|\n(?!\s*\n)){{1,{LONGEST_FORMULA}}}?)(?<!\s)\$(?![\w${{])""",
+    re.DOTALL | re.VERBOSE,
+)
+_MASK = "\ufdd0"  # no character, by Unicode's promise
+# a dollar before a digit is money
+_FORMULA_BEGINS = re.compile(r"\\[(\[]|\$\$|(?<![\w$])\$(?=[^\s\d$])")
+
+
+def is_formula(tex: str) -> bool:
+    """Whether what stands between the signs of a formula is one: `$5 or US$` is not, and in `\\[sic\\]` the signs are
+    escapes."""
+    if re.search(r"[\\^_={}]", tex):
+        return True
+    return bool(re.search(r"[^\W\d]", tex)) and not re.search(r"[^\W\d]{2}", tex)
+
+
+def formula_spans(text: str) -> list[tuple[int, int]]:
+    """Offsets of the formulas of a text, with the signs around them: `$…$`, `$$…$$`, `\\(…\\)` and `\\[…\\]`."""
+    return [found.span() for found in FORMULA.finditer(text) if is_formula(found.group(found.lastgroup or 0))]
+
+
+def lies_inside(offset: int, spans: list[tuple[int, int]]) -> bool:
+    """Whether a cut at this offset would cut one of these spans, which are in order."""
+    index = bisect_right(spans, (offset,)) - 1
+    return index >= 0 and spans[index][0] < offset < spans[index][1]
+
+
+def outside_formulas(change: Callable[[str], str], text: str) -> str:
+    """The text changed as if each formula were a sign without a meaning."""
+    text = text.replace(_MASK, "")
+    spans = formula_spans(text)
+    formulas = iter([text[start:end] for start, end in spans])
+    for start, end in reversed(spans):
+        text = text[:start] + _MASK + text[end:]
+    return re.sub(_MASK, lambda _: next(formulas), change(text))
+
+
+def breaks_off(text: str) -> bool:
+    """Whether what may be a formula begins in a text and does not end there."""
+    last = max((found.end() for found in FORMULA.finditer(text)), default=0)
+    return bool(_FORMULA_BEGINS.search(text, last))

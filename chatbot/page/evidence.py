@@ -13,7 +13,8 @@ from chatbot.page import markdown, texts
 from chatbot.page.render import short_path
 from chatbot.why import COLUMNS, FIGURE_COLUMNS, LEGEND, figure_row, row, summary
 from knowledge.documents import Chunk, Hit
-from knowledge.evidence import plain, units
+from knowledge.evidence import units
+from knowledge.text import beginning
 
 #: Formats whose lines mean what they are: they are shown as they stand.
 _VERBATIM = frozenset({".txt", ".text", ".rst", ".org", ".csv", ".tsv", ".pdf"})
@@ -131,8 +132,7 @@ def unused(answer: Answer) -> list[Hit]:
 
 
 def _first_line(chunk: Chunk) -> str:
-    said = next((plain(unit.text) for unit in units(chunk)), "")
-    return said if len(said) <= _LONGEST_LINE else f"{said[:_LONGEST_LINE].rpartition(' ')[0]} …"
+    return beginning(next((unit.said for unit in units(chunk)), ""), _LONGEST_LINE)
 
 
 def _text_html(chunk: Chunk, spans: Iterable[tuple[int, int]] = ()) -> str:

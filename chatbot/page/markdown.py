@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from chatbot.markdown import is_web
 from chatbot.page import texts
+from knowledge.text import FORMULA, LONGEST_FORMULA, is_formula
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -33,14 +34,6 @@ _HTML_PIECE = re.compile(r"<math.*?</math>|<[^>]*>|[^<]+", re.DOTALL)
 _SIGN = re.compile(f"([{_OPENS}{_CLOSES}])")
 
 _LONGEST_CODE = 20_000  # characters; a longer listing is shown without colours
-_LONGEST_FORMULA = 1_000
-_FORMULA = re.compile(
-    rf"""\$\$(?P<display>[^$]{{1,{_LONGEST_FORMULA}}}?)\$\$
-    |\\\[(?P<bracketed>.{{1,{_LONGEST_FORMULA}}}?)\\\]
-    |\\\((?P<round>.{{1,{_LONGEST_FORMULA}}}?)\\\)
-    |(?<![\w$])\$(?![\s$])(?P<inline>(?:\\.|[^$\\]){{1,{_LONGEST_FORMULA}}}?)(?<!\s)\$(?![\w${{])""",
-    re.DOTALL | re.VERBOSE,
-)
 _FORMULA_BLOCK = re.compile(rf"{_OPENS}?(\$\$|\\\[)")
 _ENDS = {"$$": "$$", "\\[": "\\]"}
 _MATH_ELEMENTS = frozenset(
@@ -53,6 +46,9 @@ _MATH_ATTRIBUTES = frozenset(
 )
 _MATH_VALUE = re.compile(r"[\w .%+-]{1,40}")
 
+_TABLE_OPENS = f'<div class="table" tabindex="0" role="region" aria-label="{texts.TABLE}"><table dir="auto">'
+_TABLE_CLOSES = "</table></div>"
+
 
 def inline(text: str) -> str:
     """Words of a note on one line."""
@@ -64,6 +60,17 @@ def blocks(text: str, marked: tuple[tuple[int, int], ...] = ()) -> str:
     """A passage, with the stretches that are marked; each lies in one block: a sentence, an item, a row or a fence."""
     signed, fences = _signed(_without_signs(text), marked)
     return _marked(_parser().render(signed, {"marked": fences}))
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of a note's table, the first one its header."""
+    head, *body = rows
+    lines = (_row("th", head), *(_row("td", row) for row in body))
+    return f"{_TABLE_OPENS}{''.join(lines)}{_TABLE_CLOSES}"
+
+
+def _row(tag: str, cells: Sequence[str]) -> str:
+    return f"<tr>{''.join(f'<{tag}>{inline(cell)}</{tag}>' for cell in cells)}</tr>"
 
 
 def verbatim(text: str, marked: Iterable[tuple[int, int]] = ()) -> str:
@@ -144,8 +151,8 @@ def _parser() -> "MarkdownIt":
         "fence": _code,
         "code_block": _code,
         "formula": _formula,
-        "table_open": lambda *_: '<div class="table" tabindex="0" role="region" aria-label="Table"><table dir="auto">',
-        "table_close": lambda *_: "</table></div>",
+        "table_open": lambda *_: _TABLE_OPENS,
+        "table_close": lambda *_: _TABLE_CLOSES,
     }
     for name, rule in rules.items():
         parser.add_render_rule(name, lambda _, *told, rule=rule: rule(*told))
@@ -208,8 +215,8 @@ def _coloured(code: str, language: str) -> str:
 
 
 def _formula_inline(state: "StateInline", silent: bool) -> bool:
-    match = _FORMULA.match(state.src, state.pos)
-    if not match or not _is_formula(match.group(match.lastgroup or 0)):
+    match = FORMULA.match(state.src, state.pos)
+    if not match or not is_formula(match.group(match.lastgroup or 0)):
         return False
     if not silent:
         token = state.push("formula", "span", 0)
@@ -226,13 +233,13 @@ def _formula_block(state: "StateBlock", first: int, end: int, silent: bool) -> b
     opening = _FORMULA_BLOCK.match(state.src, start)
     if not opening:
         return False
-    closing = state.src.find(_ENDS[opening.group(1)], opening.end(), opening.end() + _LONGEST_FORMULA)
+    closing = state.src.find(_ENDS[opening.group(1)], opening.end(), opening.end() + LONGEST_FORMULA)
     last = next((line for line in range(first, end) if state.eMarks[line] > closing), end)
     if closing < 0 or last == end:
         return False
     text = state.getLines(first, last + 1, state.blkIndent, False).strip()
     inside = text.removeprefix(_OPENS).rstrip(_CLOSES)[2:]
-    if not inside.endswith(_ENDS[opening.group(1)]) or not _is_formula(inside[:-2]):
+    if not inside.endswith(_ENDS[opening.group(1)]) or not is_formula(inside[:-2]):
         return False
     if not silent:
         token = state.push("formula", "div", 0)
@@ -241,13 +248,6 @@ def _formula_block(state: "StateBlock", first: int, end: int, silent: bool) -> b
         token.meta = {"display": True}
         state.line = last + 1
     return True
-
-
-def _is_formula(tex: str) -> bool:
-    """Whether what stands between the signs is one: `$5 or US$` is not, and in `\\[sic\\]` the signs are escapes."""
-    if re.search(r"[\\^_={}]", tex):
-        return True
-    return bool(re.search(r"[^\W\d]", tex)) and not re.search(r"[^\W\d]{2}", tex)
 
 
 def _formula(tokens: Sequence["Token"], index: int, options: Any, environment: dict[str, Any]) -> str:

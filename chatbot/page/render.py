@@ -104,6 +104,8 @@ def _part_html(part: Part, turn: int) -> str:
     number = _cite_html(turn, part.n) if part.n else ""
     if part.kind == "code":
         return f"{markdown.blocks(part.text)}<p>{number}</p>"
+    if part.kind == "table":
+        return f"{markdown.table(part.rows)}<p>{number}</p>"
     if part.kind == "link":
         return f"<li>{markdown.link(part.text, part.url)}{number}</li>"
     if part.kind == "heading":

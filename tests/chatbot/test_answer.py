@@ -104,6 +104,55 @@ def test_what_is_quoted_stands_under_its_heading(assistant):
     assert "\nFrom “Boiler service”:\n- " in answer.text
 
 
+TABLE = """## Valve pressures
+Test each valve once a year, before the frost comes.
+
+| Valve | Pressure |
+| :---- | -------: |
+| Garden tap | 2.5 bar |
+| Attic bleed | 0.9 bar |
+"""
+
+
+def test_rows_of_a_table_are_shown_below_its_header_and_cited_as_they_stand(add, store, settings):
+    add(TABLE)
+    answer = Assistant(store, settings, "extract").answer("what pressure does the garden tap need?")
+    assert answer.short_answer == "Garden tap · 2.5 bar"
+    assert answer.parts[0].rows == (("Valve", "Pressure"), ("Garden tap", "2.5 bar"))
+    assert answer.text.startswith(
+        "| Valve      | Pressure |\n| ---------- | -------- |\n| Garden tap | 2.5 bar  |\n\n[1]"
+    )
+    others = next(part for part in answer.parts[1:] if part.rows)
+    assert others.rows == (("Valve", "Pressure"), ("Attic bleed", "0.9 bar"))
+    quote = answer.citations[0].quote
+    assert "| Garden tap | 2.5 bar |" in quote
+    assert quote in TABLE
+
+
+def test_a_row_that_the_model_says_has_its_header_too(add, store, settings):
+    add(TABLE)
+    assistant = scripted(Assistant(store, settings), "Garden tap · 2.5 bar [1]")
+    answer = assistant.answer("what pressure does the garden tap need?")
+    assert answer.engine == "scripted"
+    assert answer.parts[0].rows == (("Valve", "Pressure"), ("Garden tap", "2.5 bar"))
+    assert "Valve · Pressure" in assistant._engine.prompts[0].user
+
+
+def test_code_that_answers_is_code(add, store, settings):
+    code = "```bash\nsudo systemctl restart cups\n```"
+    add(f"## Print server\nWhen it rains, do this:\n\n{code}\n")
+    answer = Assistant(store, settings, "extract").answer("how do I restart cups with systemctl?")
+    assert answer.short_answer.endswith(code)
+
+
+def test_no_formula_is_said_before_it_is_complete(add, store, settings):
+    said = "The norm is $n = 1. M$ here."
+    add(f"## Norm\n{said} And more is said of it.\n")
+    answer = scripted(Assistant(store, settings), *said, " [1]").answer("what is the norm here?")
+    assert answer.engine == "scripted"
+    assert answer.parts[0].text == said
+
+
 def test_a_passage_that_stands_in_two_notes_is_quoted_once(add, assistant, store):
     add(HOUSE, "copy.md")
     answer = assistant.answer("who looks after the boiler?")

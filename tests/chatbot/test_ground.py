@@ -13,6 +13,12 @@ TEXT = """- Covariate shift: the inputs move.
 """
 
 
+def test_a_formula_that_breaks_off_is_not_supported():
+    chunk = Chunk("n.md", "n", ("Roots",), (1, 2), "The roots are $x = a + b$. They cost $5 each.")
+    assert supporting("The roots are $x = a", "what?", units(chunk))[1] == "it breaks off inside a formula"
+    assert supporting("They cost $5 each.", "what?", units(chunk))[0]
+
+
 @pytest.fixture
 def evidence():
     chunk = Chunk("n.md", "n", ("Drift and tools: Evidently, whylogs",), (1, 7), TEXT)

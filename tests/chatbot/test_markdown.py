@@ -36,7 +36,9 @@ def active(markdown):
 def test_nothing_of_a_note_becomes_active_where_an_answer_is_shown(hostile):
     kinds = ("say", "item", "quote", "code", "link", "note")
     for url in (hostile, "javascript:alert(1)", "https://good.example/)<img src=x>"):
-        answer = Answer(hostile, parts=tuple(Part(kind, hostile, 1, url=url) for kind in kinds))
+        parts = [Part(kind, hostile, 1, url=url) for kind in kinds]
+        table = Part("table", hostile, 1, rows=((hostile, "b"), (hostile, hostile)))
+        answer = Answer(hostile, parts=(*parts, table))
         assert active(conversation_markdown([answer, answer])) == []
         assert active(answer_markdown(answer)) == []
 
@@ -45,10 +47,12 @@ def test_an_answer_reads_as_it_did():
     parts = (
         Part("say", "Use `a_b` at **C:\\x**, see [it](https://good.example/a).", 1),
         Part("code", "```python\nif a < b:\n    print('```')\n```", 1),
+        Part("table", "a · 1 | 2", 1, rows=(("Tap", "Bar"), ("a", "1 | 2"))),
         Part("link", "the [manual]", 2, "https://good.example/b_(c)"),
     )
     assert answer_markdown(Answer("q", parts=parts)) == (
         "Use `a_b` at **C:\\\\x**, see [it](https://good.example/a). [1]\n"
         "````python\nif a < b:\n    print('```')\n````\n[1]\n"
+        "\n| Tap | Bar    |\n| --- | ------ |\n| a   | 1 \\| 2 |\n\n[1]\n"
         r"- [the \[manual\]](https://good.example/b_%28c%29) [2]"
     )

@@ -33,6 +33,13 @@ def test_sections_know_their_headings_and_lines(split):
     ]
 
 
+def test_a_formula_is_in_one_chunk_however_long_its_section(split):
+    formula = "$$\n" + " \\\\\n".join(f"\\lambda_{{{n}}} &= {n}. N, M" for n in range(10)) + "\n$$"
+    chunks = split("## H\n" + "\n".join(f"In step {n} we have\n{formula}" for n in range(8)))
+    assert len(chunks) > 2
+    assert sum(chunk.text.count(formula) for chunk in chunks) == 8
+
+
 def test_a_heading_alone_is_kept_only_where_nothing_stands_below_it(split):
     chunks = split("# Shelf\n## Wifi password is hunter2\n## Empty parent\n### Child\ntext\n")
     assert [chunk.heading_path[-1] for chunk in chunks] == ["Wifi password is hunter2", "Child"]

@@ -1,7 +1,7 @@
 import pytest
 
 from knowledge.documents import Chunk
-from knowledge.evidence import choose, enumeration, gather, lines_of, plain, units
+from knowledge.evidence import Excerpt, cells, choose, enumeration, gather, lines_of, plain, units
 
 
 def chunk_of(text, first_line=1):
@@ -22,11 +22,45 @@ def test_units_are_sentences_items_code_and_links_with_their_lines():
         ("item", "- item two", (7, 7)),
         ("links", "[link](https://a.example)", (8, 8)),
         ("code", "```\ncode. here\n```", (10, 12)),
-        ("item", "| a | b |", (13, 13)),
         ("item", "| c | d |", (15, 15)),
         ("sentence", "Hard break.", (16, 16)),
         ("sentence", "Next line", (17, 17)),
     ]
+
+
+def test_a_row_carries_the_header_of_its_table():
+    chunk = chunk_of(
+        "| Tap | Bar |\n|:--|--:|\n| hot \\| cold | 2 |\n\n| stray | row |\n\n"
+        "Lens | Width\n---|---\nwide | 35 mm\nEnd.\n"
+    )
+    assert [unit.said for unit in units(chunk)] == [
+        "Tap · Bar: hot | cold · 2", "stray · row", "Lens | Width: wide | 35 mm", "End.",
+    ]  # fmt: skip
+    assert cells(units(chunk)[0].text) == ("hot | cold", "2")
+    rows = Excerpt(chunk, tuple(units(chunk)[:2])).passage.lines
+    assert rows == ("Tap · Bar", "hot | cold · 2", "stray · row"), "a model reads the header once"
+
+
+MATRIX = "$$\n\\begin{aligned}\n- a + b &= 1. \\\\\n| c | &= 2, \\text{ Then } d\n\\end{aligned}\n$$"
+
+
+def test_a_formula_is_never_cut_and_stays_what_it_is():
+    text = (
+        f"Where $x_{{1}} = 1. Q_{{2}} = 2$ holds.\n{MATRIX}\n\n"
+        "**So $y_{1}$ and** \\(z_{1} = 3. W\\) hold. It is $50. Or $60.\n"
+    )
+    assert [unit.said for unit in units(chunk_of(text))] == [
+        "Where $x_{1} = 1. Q_{2} = 2$ holds.",
+        " ".join(MATRIX.split()),
+        "So $y_{1}$ and \\(z_{1} = 3. W\\) hold.",
+        "It is $50.",
+        "Or $60.",
+    ]
+
+
+def test_dollars_of_code_are_no_formula():
+    text = "Set `$PATH` first:\n\n```bash\nA=$(x)\n```\n"
+    assert [unit.kind for unit in units(chunk_of(text))] == ["sentence", "code"]
 
 
 def test_units_are_verbatim():

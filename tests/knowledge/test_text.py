@@ -1,6 +1,6 @@
 import pytest
 
-from knowledge.text import content_words, is_only_links, sentence_spans
+from knowledge.text import beginning, content_words, is_only_links, sentence_spans
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,22 @@ from knowledge.text import content_words, is_only_links, sentence_spans
 )
 def test_sentences(text, sentences):
     assert [text[start:end] for start, end in sentence_spans(text)] == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "begins"),
+    [
+        ("one two three four", "one two …"),
+        ("one $x = 1 + 2 + 3$ four", "one …"),
+        ("one \\(x\\) three four", "one \\(x\\) …"),
+        ("$x = 1 + 2 + 3$ four", "$x = 1 + 2 + 3$ …"),
+        ("$x = 1 + 2 + 3$", "$x = 1 + 2 + 3$"),
+        ("Donaudampfschiff", "Donaudampf …"),
+        ("short", "short"),
+    ],
+)
+def test_a_long_text_is_shortened_between_words_and_never_in_a_formula(text, begins):
+    assert beginning(text, 10) == begins
 
 
 def test_content_words_leave_out_how_it_is_asked_but_are_never_empty():

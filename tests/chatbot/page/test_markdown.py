@@ -25,7 +25,7 @@ def test_marks_hold_the_cited_words_and_leave_the_markup_whole():
 
 def test_a_cited_row_and_cited_code_are_marked_where_they_stand():
     text = "| a | b |\n|---|--:|\n| c | d |\n\n```python\nx = 1\n```\nEnd.\n"
-    marks, html = marked_words(text, 1, 2)
+    marks, html = marked_words(text, 0, 1)
     assert [mark.strip() for mark in marks] == ["c", "d"]
     assert html.count("<td") == 2
     assert '<div class="code cited">' in html

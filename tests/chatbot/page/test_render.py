@@ -63,7 +63,10 @@ def test_nothing_in_a_note_becomes_active(hostile):
     answer = Answer(
         hostile,
         state="done",
-        parts=tuple(Part(kind, hostile, 1, url=hostile) for kind in ("say", "quote", "code", "link", "note")),
+        parts=(
+            *(Part(kind, hostile, 1, url=hostile) for kind in ("say", "quote", "code", "link", "note")),
+            Part("table", hostile, 1, rows=((hostile, "b"), (hostile, hostile))),
+        ),
         citations=(Citation(1, chunk, ((0, len(hostile)),)),),
         why=Why(
             hostile,
