@@ -26,7 +26,7 @@ from knowledge.query import parse
 from knowledge.ranking import Candidate, Within, best_first, by_meaning, by_words, fused, split
 from knowledge.reranker import Reranker, load_reranker
 from knowledge.settings import Settings
-from knowledge.vectors import Vectors
+from knowledge.vectors import Remembered, Vectors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 RESCORED = 10
 #: Vectors that are copied at once.
 _PAGE = 1000
-#: How many vectors of sentences are kept at hand, 1.5 kB each.
-_REMEMBERED = 4096
 #: How many chunks before and behind a chunk are read with it, where they are of the same section.
 NEIGHBOURS = 2
 
@@ -55,7 +53,7 @@ class Store:
         self._vectors: Vectors | None = None
         self._vectors_lock = threading.Lock()
         self._seen_generation = ""
-        self._remembered: dict[str, np.ndarray] = {}
+        self._embedded = Remembered(lambda texts: dict(zip(texts, self.encoder.encode(texts), strict=True)))
         self._waiting_to_go: set[str] | None = None
 
     def close(self) -> None:
@@ -161,13 +159,8 @@ class Store:
         next question of a conversation reads much the same."""
         import numpy as np
 
-        new = [text for text in dict.fromkeys(texts) if text not in self._remembered]
-        for text, vector in zip(new, self.encoder.encode(new) if new else (), strict=True):
-            self._remembered[text] = vector
-        found = np.stack([self._remembered[text] for text in texts])
-        while len(self._remembered) > _REMEMBERED:
-            self._remembered.pop(next(iter(self._remembered)), None)
-        return found
+        found = self._embedded(texts)
+        return np.stack([found[text] for text in texts])
 
     def rank_dense(self, query: str) -> list[Hit]:
         """The dense ranking alone, scored by the cosine."""
@@ -487,6 +480,7 @@ class Store:
                 if self._vectors:
                     self._vectors.close()
                 self._vectors = self._encoder = None
+                self._embedded.clear()
                 self._seen_generation = ""
 
     def _open_vectors(self) -> Vectors:

@@ -1,6 +1,6 @@
 """The vectors, in Chroma: one collection of cosine vectors named by what was embedded."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,30 @@ if TYPE_CHECKING:
     import numpy as np
 
 _COLLECTION = "chunks"
+#: How many vectors are kept at hand, 1.5 kB each.
+_REMEMBERED = 4096
 _PAGE = 5000  # under Chroma's limit of 5,461 records a call, and far under SQLite's of variables
+
+
+class Remembered:
+    """The last few thousand vectors, by what they are of, before a slower way to find them."""
+
+    def __init__(self, find: "Callable[[list[str]], Mapping[str, np.ndarray]]") -> None:
+        self._find = find
+        self._vectors: dict[str, np.ndarray] = {}
+
+    def __call__(self, keys: Iterable[str]) -> "dict[str, np.ndarray]":
+        """The vectors of those of `keys` that are found, each of shape (dimension,)."""
+        known = {key: self._vectors.get(key) for key in keys}
+        new = [key for key, vector in known.items() if vector is None]
+        found = self._find(new) if new else {}
+        self._vectors |= found
+        for key in list(self._vectors)[:-_REMEMBERED]:
+            self._vectors.pop(key, None)
+        return {key: vector for key, vector in {**known, **found}.items() if vector is not None}
+
+    def clear(self) -> None:
+        self._vectors.clear()
 
 
 class Vectors:
@@ -22,6 +45,8 @@ class Vectors:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        # an id names what was embedded, so whoever writes, its vector stays the same
+        self._remembered = Remembered(self.copies)
         self._open()
 
     def _open(self) -> None:
@@ -92,7 +117,7 @@ class Vectors:
 
     def similarities(self, vector: "np.ndarray", ids: list[str]) -> dict[str, float]:
         """Cosines of stored unit vectors to `vector`, by id."""
-        return {key: float(row @ vector) for key, row in self.copies(ids).items()}
+        return {key: float(row @ vector) for key, row in self._remembered(ids).items()}
 
     def copies(self, ids: list[str]) -> "dict[str, np.ndarray]":
         """The stored vectors of those of `ids` that are here, each of shape (dimension,)."""
