@@ -26,6 +26,9 @@ HEADING_WEIGHT = 2.0
 TEXT_WEIGHT = 1.0
 #: What FTS5's bm25() (k1 = 1.2) tends to for one term as it fills a passage, over the term's rarity.
 _BM25_CEILING = 2.2
+#: How much of the index SQLite keeps in memory. Its own 2 MiB hold a few thousand passages; what does not fit is read
+#: from the file again at each search.
+_CACHE_KIB = 32 * 1024
 
 _CHUNK_COLUMNS = """chunks.id, documents.source, documents.title, heading_path, first_line, last_line, chunks.text,
     links, tags, documents.kind, documents.url, place, overlong"""
@@ -68,6 +71,7 @@ class Catalogue:
             self._db.execute("PRAGMA edition.journal_mode = WAL")
             # what a power cut may take from the index, the next ingest puts back
             self._db.execute("PRAGMA edition.synchronous = NORMAL")
+            self._db.execute(f"PRAGMA edition.cache_size = -{_CACHE_KIB}")
             self._create("edition", schema.INDEX, schema.INDEX_VERSION)
 
     def follow(self) -> None:
