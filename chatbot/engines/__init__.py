@@ -4,15 +4,16 @@ Engines know nothing of notes, passages or citations. What is true of all of the
 at a time, end at a time limit and at a number of pieces, and can be left at any moment.
 """
 
-import queue
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
-from chatbot.engines.turns import PULSE, Turns
+from chatbot.engines.turns import Turns
+from chatbot.leavable import leavable
 from knowledge.errors import NotesError
 from knowledge.prompt import Prompt
 from knowledge.settings import ENGINES, Settings
@@ -55,34 +56,20 @@ class Engine(ABC):
         if len(prompt.system.encode()) + len(prompt.user.encode()) > self.prompt_bytes:
             raise NotesError(f"the prompt is longer than {self.prompt_bytes} bytes")
         deadline = time.monotonic() + self._seconds
-        pieces: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
-        stop = threading.Event()
-        # a daemon: a model that does not stop keeps nobody from leaving the program
-        arguments = (prompt, max_tokens, asker, stop, pieces.put)
-        threading.Thread(target=self._work, args=arguments, name=self.name, daemon=True).start()
         written = 0
-        try:
-            while written < max_tokens and (piece := _next(pieces)) is not None:
-                if isinstance(piece, NotesError):
-                    raise piece
-                if isinstance(piece, BaseException):
-                    raise NotesError(f"the language model failed: {piece}") from piece
+        with closing(leavable(partial(self._work, prompt, max_tokens, asker), self.name)) as pieces:
+            for piece in pieces:
                 if isinstance(piece, Waiting):  # the queue has moved
                     deadline = time.monotonic() + self._seconds
                 if time.monotonic() > deadline:
                     raise NotesError(f"the language model took longer than {self._seconds:g} seconds (answer_seconds)")
                 written += bool(piece)
-                yield piece
-        finally:
-            stop.set()
+                yield "" if piece is None else piece
+                if written == max_tokens:
+                    return
 
     def _work(
-        self,
-        prompt: Prompt,
-        max_tokens: int,
-        asker: str,
-        stop: threading.Event,
-        put: Callable[[str | BaseException | None], None],
+        self, prompt: Prompt, max_tokens: int, asker: str, stop: threading.Event, put: Callable[[str], None]
     ) -> None:
         """Write a reply when its turn has come. The next turn comes when this work has ended, not when it should; no
         reader can hold it up."""
@@ -97,9 +84,10 @@ class Engine(ABC):
                     before = ahead
                     if not ahead:
                         self._write(prompt, max_tokens, stop, lambda text: put(_speakable(text)))
-            put(None)
-        except BaseException as error:  # handed to the reader, who would wait for ever otherwise
-            put(error)
+        except NotesError:
+            raise
+        except BaseException as error:  # whatever the runtime of a model raises
+            raise NotesError(f"the language model failed: {error}") from error
 
     @abstractmethod
     def _write(self, prompt: Prompt, max_tokens: int, stop: threading.Event, put: Callable[[str], None]) -> None:
@@ -128,13 +116,6 @@ def load_engine(settings: Settings, name: str) -> Engine | None:
     inside = settings.models / settings.model
     path = inside if inside.is_file() else Path(settings.model).expanduser()
     return GPT4AllEngine(path, settings.answer_seconds)
-
-
-def _next(pieces: "queue.SimpleQueue[str | BaseException | None]") -> str | BaseException | None:
-    try:
-        return pieces.get(timeout=PULSE)
-    except queue.Empty:
-        return ""
 
 
 def _speakable(text: str) -> str:

@@ -18,7 +18,8 @@ from urllib.parse import urlsplit
 
 import httpcore
 
-from chatbot.engines import PULSE, Engine
+from chatbot.engines import Engine
+from chatbot.leavable import PULSE
 from knowledge.errors import NotesError
 from knowledge.offline import naming
 from knowledge.prompt import Prompt

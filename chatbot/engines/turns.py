@@ -4,8 +4,7 @@ import threading
 from collections.abc import Generator
 from itertools import chain, zip_longest
 
-#: How often somebody who waits is told how many are ahead (seconds), and so can leave.
-PULSE = 0.1
+from chatbot.leavable import PULSE
 
 
 class Turns:

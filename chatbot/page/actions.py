@@ -1,14 +1,17 @@
 """What happens on the page: asking, stopping, opening and keeping conversations."""
 
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import closing
+from threading import Event
 from typing import Any
+from weakref import WeakValueDictionary
 
 import gradio as gr
 from pydantic import TypeAdapter
 
 from chatbot.answer import Answer
+from chatbot.leavable import leavable
 from chatbot.page import texts
 from chatbot.page.evidence import evidence_html, unused, whole_html
 from chatbot.page.follow_ups import follow_ups
@@ -18,10 +21,15 @@ from chatbot.service import Service
 from knowledge.errors import NotesError
 
 _READY = gr.update(submit_btn=True, stop_btn=False)
+_BUSY = gr.update(submit_btn=False, stop_btn=True)
 _ANSWERS = TypeAdapter(Answer)
 _STOP = "stop"
 #: Something is sent to a page at least this often (seconds): only then Gradio sees that the page was closed.
 _PULSE = 0.5
+
+
+class _Wishes(list[str]):
+    """What is wished for while an answer is under way: _STOP, or the conversation that is opened instead."""
 
 
 class Actions:
@@ -31,10 +39,9 @@ class Actions:
         self._assistant = service.assistant
         self._store = service.store
         self._history = service.history
-        # What a session asks of its answer under way: _STOP, or the conversation that is opened instead. The answer
-        # itself takes it up, within a tenth of a second: cancelling from outside would race with what it sends last.
-        # It is here for as long as the answer is under way.
-        self._wishes: dict[tuple[str, str | None], str | None] = {}
+        # For each session as long as an answer of its is followed, which takes them up itself, within a tenth of a
+        # second: cancelling from outside would race with what it sends last.
+        self._wishes: WeakValueDictionary[tuple[str, str | None], _Wishes] = WeakValueDictionary()
 
     def respond(
         self,
@@ -48,10 +55,9 @@ class Actions:
         if not question.strip():
             yield (gr.skip(),) * 7
             return
-        yield gr.update(value="", submit_btn=False, stop_btn=True), *[gr.skip()] * 5, None
         turns = turns[:editing]
         answers = _answers(Answer(question), lambda: self._assistant.stream(question, turns, asker=_asker(request)))
-        yield from self._follow(answers, turns, current, containing, request)
+        yield from self._follow(answers, _BUSY | {"value": ""}, turns, current, containing, request)
 
     def again(
         self, turns: list[Answer], current: str, containing: str, request: gr.Request
@@ -59,30 +65,27 @@ class Actions:
         if not turns:
             yield (gr.skip(),) * 7
             return
-        yield gr.update(submit_btn=False, stop_btn=True), *[gr.skip()] * 5, None
         answers = _answers(turns[-1], lambda: self._assistant.again(turns[-1], _asker(request)))
-        yield from self._follow(answers, turns[:-1], current, containing, request)
+        yield from self._follow(answers, _BUSY, turns[:-1], current, containing, request)
 
     def _follow(
         self,
-        answers: Generator[Answer, None, None],
+        answers: Generator[Answer],
+        box: dict[str, Any],
         turns: list[Answer],
         current: str,
         containing: str,
         request: gr.Request,
     ) -> Generator[tuple[Any, ...], None, None]:
-        """Show an answer as it grows behind these turns, and keep it."""
+        """Show an answer as it grows behind these turns, and keep it; meanwhile the box for questions is like that."""
         shown = answer = None
         sent = 0.0
-        with closing(answers), self._under_way(request):
+        wishes = self._wishes[_session(request)] = _Wishes()
+        yield box, *[gr.skip()] * 5, None
+        with closing(answers):
             for answer in answers:
-                wish = self._wishes.get(_session(request))
-                if wish == _STOP:
-                    answer = answer.ended(texts.STOPPED)
+                if wishes:
                     break
-                if wish is not None:
-                    yield self._opened(wish, containing, request)
-                    return
                 # what looks the same is not sent again; the empty yields let a closed page end the work
                 if (looks := (answer.state, answer.ahead, answer.text)) != shown:
                     shown = looks
@@ -92,23 +95,19 @@ class Actions:
                 else:
                     continue
                 sent = time.monotonic()
-        if answer:
-            kept = _ANSWERS.dump_json(answer).decode()
-            current = self._history.put(user_of(request), current, len(turns), answer.question, kept)
-            listed = self._listed(request, current, containing)
-            yield _READY, *self._drawn([*turns, answer]), current, listed, gr.skip()
-
-    @contextmanager
-    def _under_way(self, request: gr.Request) -> Iterator[None]:
-        self._wishes[_session(request)] = None
-        try:
-            yield
-        finally:
-            self._wishes.pop(_session(request), None)
+        if wishes and wishes[-1] != _STOP:
+            yield self._opened(wishes[-1], containing, request)
+            return
+        assert answer
+        if answer.state != "done":
+            answer = answer.ended(texts.STOPPED)
+        kept = _ANSWERS.dump_json(answer).decode()
+        current = self._history.put(user_of(request), current, len(turns), answer.question, kept)
+        listed = self._listed(request, current, containing)
+        yield _READY, *self._drawn([*turns, answer]), current, listed, gr.skip()
 
     def _wish(self, request: gr.Request, wish: str) -> None:
-        if _session(request) in self._wishes:
-            self._wishes[_session(request)] = wish
+        self._wishes.get(_session(request), _Wishes()).append(wish)
 
     def _drawn(
         self, turns: list[Answer], selected: int | None = None
@@ -225,12 +224,22 @@ def _asker(request: gr.Request) -> str:
     return user_of(request) or f"page {request.session_hash}"
 
 
-def _answers(begun: Answer, answers: Callable[[], Generator[Answer]]) -> Generator[Answer, None, None]:
-    """The answer as it grows; a failure is told in its place."""
+def _answers(begun: Answer, answers: Callable[[], Generator[Answer]]) -> Generator[Answer]:
+    """The answer as it grows, at least ten times a second, so that it can be left while it searches or a model is
+    loaded; a failure is told in its place."""
+
+    def grow(left: Event, put: Callable[[Answer], None]) -> None:
+        with closing(answers()) as growing:
+            for answer in growing:
+                put(answer)
+                if left.is_set():
+                    return
+
     answer = begun
     try:
-        with closing(answers()) as growing:
-            for answer in growing:  # noqa: B007  the last one is kept for the case of a failure
+        with closing(leavable(grow, "answer")) as grown:
+            for each in grown:
+                answer = each or answer
                 yield answer
     except NotesError as error:
         told = str(error)
