@@ -2,11 +2,13 @@
 
 import os
 import shutil
+from contextlib import closing
 
 import pytest
 
 from ingest.pipeline import ingest
 from knowledge.store import Store
+from tests.browser.notes import NOTES as QUOTED
 from tests.browser.steps import DESKTOP
 from tests.conftest import NOTES, make_settings
 from tests.server import Server
@@ -26,11 +28,25 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="package")
 def server(tmp_path_factory, models):
+    """The notes that come with the program, and the language model."""
     settings = make_settings(tmp_path_factory.mktemp("served"), models)
-    store = Store(settings)
-    ingest(store, settings, [NOTES])
-    store.close()
+    with closing(Store(settings)) as store:
+        ingest(store, settings, [NOTES])
     server = Server(settings)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="package")
+def quoting(tmp_path_factory, models):
+    """Notes with all that can stand in notes, which are quoted without a language model."""
+    settings = make_settings(tmp_path_factory.mktemp("quoted"), models)
+    folder = tmp_path_factory.mktemp("notes")
+    for name, text in QUOTED.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    with closing(Store(settings)) as store:
+        ingest(store, settings, [folder])
+    server = Server(settings, "--engine", "extract")
     yield server
     server.stop()
 
@@ -49,14 +65,23 @@ def browser(tmp_path_factory):
         browser.close()
 
 
-@pytest.fixture
-def open_page(browser, server):
-    contexts = []
+@pytest.fixture(scope="package")
+def profile(browser):
+    """One for all pages: the second page of a server comes from the cache."""
+    profile = browser.new_context()
+    yield profile
+    profile.close()
 
-    def open_page(viewport=DESKTOP, scheme="light", url=server.url):
-        context = browser.new_context(viewport=viewport, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
+
+@pytest.fixture
+def open_page(profile):
+    pages = []
+
+    def open_page(viewport=DESKTOP, scheme="light", *, url):
+        page = profile.new_page()
+        pages.append(page)
+        page.set_viewport_size(viewport)
+        page.emulate_media(color_scheme=scheme)
         page.set_default_timeout(60_000)
         page.outside = []
         page.errors = []
@@ -67,8 +92,10 @@ def open_page(browser, server):
         return page
 
     yield open_page
-    for context in contexts:
-        context.close()
+    for page in pages:
+        if not page.is_closed():
+            page.evaluate("localStorage.clear()")
+            page.close()
 
 
 def _is_local(url):

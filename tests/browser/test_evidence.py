@@ -1,64 +1,12 @@
 """The evidence beside a conversation, and what of the notes' Markdown is drawn."""
 
-import pytest
+from tests.browser.notes import NOTES
+from tests.browser.steps import PHONE, ask, finished, fits
 
-from ingest.pipeline import ingest
-from knowledge.store import Store
-from tests.browser.steps import PHONE, ask, finished
-from tests.conftest import make_settings
-from tests.server import Server
-
-NOTES = {
-    "kitchen.md": """---
-date: 2024-03-02
----
-# Kitchen
-
-## Sourdough at high altitude
-Sourdough needs a quarter less starter for every thousand metres. The starter costs $5 and the flour $10.
-
-| Altitude | Starter |
-|----------|--------:|
-| 1000 m   |    75 g |
-
-## Rye sourdough
-Rye needs more water than wheat.
-
-## Keeping loaves
-Keep a loaf in a clay pot.
-""",
-    "python.md": """# Python
-
-## Flattening a nested list
-A nested list is flattened by itertools:
-
-```python
-from itertools import chain
-
-def flatten(rows):
-    return list(chain.from_iterable(rows))
-```
-
-## Density of the normal distribution
-The normal distribution has the density $f(x) = \\frac{1}{\\sigma\\sqrt{2\\pi}} e^{-x^2/2\\sigma^2}$ around zero.
-""",
-    "باغ.md": "# باغ\n\n## آبیاری گل‌ها\nگل‌های رز را هر دو روز یک بار آبیاری کنید.\n\n- در تابستان هر روز آب بدهید.\n",
-}
-
-
-@pytest.fixture(scope="module")
-def own(tmp_path_factory, models):
-    settings = make_settings(tmp_path_factory.mktemp("evidence"), models)
-    folder = tmp_path_factory.mktemp("notes")
-    for name, text in NOTES.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    store = Store(settings)
-    ingest(store, settings, [folder])
-    store.close()
-    server = Server(settings, "--engine", "extract")
-    server.notes = folder
-    yield server
-    server.stop()
+_SCROLLED_TO = """() => {
+    const [panel, place] = ["#sources", "#cited"].map(id => document.querySelector(id).getBoundingClientRect());
+    return panel.top - 1 <= place.top && place.top < panel.bottom;
+}"""
 
 
 def selected(page, turn):
@@ -69,12 +17,13 @@ def selected(page, turn):
     return page.locator("#sources").inner_text()
 
 
-def test_an_older_answer_shows_its_evidence_again_and_the_whole_note_at_the_place(open_page, own):
-    page = open_page(url=own.url)
+def test_an_older_answer_shows_its_evidence_again_and_the_whole_note_at_the_place(open_page, quoting):
+    page = open_page(url=quoting.url)
     ask(page, "How much less starter does sourdough need per thousand metres?")
     finished(page, 1)
     assert "dated 2 March 2024" in selected(page, 0)
     chips = page.locator("#conversation button.option")
+    chips.first.wait_for()
     offered = chips.all_inner_texts()
     assert "What do my notes say about Rye sourdough?" in offered
     assert not any("high altitude" in question for question in offered)
@@ -105,9 +54,7 @@ def test_an_older_answer_shows_its_evidence_again_and_the_whole_note_at_the_plac
     passage.get_by_text("Whole note").click()
     cited = page.locator("#sources .whole #cited")
     cited.wait_for()
-    page.wait_for_timeout(800)  # the panel scrolls smoothly
-    panel, place = page.locator("#sources").bounding_box(), cited.bounding_box()
-    assert panel["y"] - 1 <= place["y"] < panel["y"] + panel["height"]
+    page.wait_for_function(_SCROLLED_TO)
     assert "clay pot" in page.locator("#sources .whole").inner_text()
     assert "quarter less starter" in " ".join(cited.locator("mark").all_inner_texts())
     page.get_by_text("Back to the evidence").click()
@@ -115,8 +62,8 @@ def test_an_older_answer_shows_its_evidence_again_and_the_whole_note_at_the_plac
     assert page.errors == []
 
 
-def test_code_tables_formulas_and_persian_are_drawn_without_a_network(open_page, own):
-    page = open_page(PHONE, "dark", url=own.url)
+def test_code_tables_formulas_and_persian_are_drawn_without_a_network(open_page, quoting):
+    page = open_page(PHONE, "dark", url=quoting.url)
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     ask(page, "How is a nested list flattened?")
     finished(page, 1)
@@ -126,9 +73,11 @@ def test_code_tables_formulas_and_persian_are_drawn_without_a_network(open_page,
             "code => ['.t-k', '.t-n'].map(token => getComputedStyle(code.querySelector(token)).color)"
         )
         assert colours[0] != colours[1]
-        code.get_by_text("Copy").click()
-        code.get_by_text("Copied").wait_for()
-        assert page.evaluate("navigator.clipboard.readText()") == NOTES["python.md"].split("```")[1][len("python\n") :]
+        page.evaluate("navigator.clipboard.writeText('')")
+        button = code.get_by_role("button", name="Copy")
+        assert button.evaluate("button => { button.click(); return button.innerText; }") == "Copied"
+        wanted = NOTES["python.md"].split("```")[1][len("python\n") :]
+        page.wait_for_function("wanted => navigator.clipboard.readText().then(text => text === wanted)", arg=wanted)
     page.get_by_label("Copy message").last.click()
     page.wait_for_function("navigator.clipboard.readText().then(text => text.startsWith('A nested list'))")
     assert "<" not in page.evaluate("navigator.clipboard.readText()")
@@ -147,6 +96,6 @@ def test_code_tables_formulas_and_persian_are_drawn_without_a_network(open_page,
     for shown in ("#answer-3 .said", "#sources .asked", "#sources h3", "#sources .passage p", "#sources .passage ul"):
         direction = page.locator(shown).first.evaluate("shown => getComputedStyle(shown).direction")
         assert direction == "rtl", shown
-    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert fits(page)
     assert page.outside == []
     assert page.errors == []

@@ -4,23 +4,12 @@ import re
 
 from ingest.pipeline import ingest
 from knowledge.store import Store
-from tests.browser.steps import PHONE, ask, finished
+from tests.browser.steps import PHONE, ask, finished, fits, open_tab
 from tests.conftest import HOUSE, make_settings
 from tests.ingest.test_links import BREAD
 from tests.server import Server
 from tests.web import WebServer
 from tests.web import page as article
-
-
-def open_library(page):
-    page.get_by_role("tab", name="Library").click()
-    page.locator("#listed").wait_for()
-
-
-def open_ask(page):
-    page.get_by_role("tab", name="Ask").click()
-    page.locator("#question textarea").wait_for()
-
 
 DROP = """([name, text]) => {
   const dataTransfer = new DataTransfer();
@@ -52,10 +41,13 @@ def test_an_empty_library_offers_notes_and_then_is_filled_emptied_and_asked(open
         page.locator("#offer").get_by_role("button", name="notes that come with the program").click()
         page.wait_for_function("document.querySelector('#masthead').innerText.includes('from 9 documents')")
         page.wait_for_function("!document.querySelector('#offer')")
-        page.locator("#conversation button.example").first.click()
+        example = page.locator("#conversation button.example").first
+        question = example.inner_text()
+        example.click()
         assert "[1]" in finished(page, 1), "questions can be asked without loading the page again"
+        assert question in page.locator("#conversation").inner_text()
 
-        open_library(page)
+        open_tab(page, "Library", "#listed")
         page.locator("#path textarea, #path input").fill(str(notes))
         page.locator("#path button").click()
         page.locator("#ingest").get_by_text("Done: 1 added, 1 left out").wait_for()
@@ -80,11 +72,11 @@ def test_an_empty_library_offers_notes_and_then_is_filled_emptied_and_asked(open
         wait_for_names(page, "zebras")
         page.evaluate(DROP, ["yaks.md", "## Yaks\nNine yaks graze behind the shed.\n"])
         wait_for_names(page, "yaks", "zebras")
-        open_ask(page)
+        open_tab(page, "Ask", "#question textarea")
         ask(page, "How many zebras live in the Zanzibar enclosure?")
         assert "Fourteen zebras" in finished(page, 2)
 
-        open_library(page)
+        open_tab(page, "Library", "#listed")
         point = page.get_by_role("button", name="Boiler service")
         point.focus()
         point.press("ArrowRight")
@@ -110,7 +102,7 @@ def test_links_are_listed_fetched_and_cited_and_a_page_is_removed_and_fetched_ag
         own = Server(settings, "--engine", "extract")
         try:
             page = open_page(PHONE, "dark", url=own.url)
-            open_library(page)
+            open_tab(page, "Library", "#listed")
             page.get_by_text("Your notes link to 1 page. Kept here: 0.").wait_for()
             assert "leads to a note that is not in the index" in page.locator("#links").inner_text()
             assert web.paths == [], "opening the page fetches nothing"
@@ -124,12 +116,12 @@ def test_links_are_listed_fetched_and_cited_and_a_page_is_removed_and_fetched_ag
             page.locator("#listed").get_by_role("button", name=re.compile("^Fetch again")).click()
             page.locator("#ingest").get_by_text("/bread: unchanged").wait_for()
             assert web.paths.count("/bread") == 2
-            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            assert fits(page)
             other = open_page(url=own.url)
-            open_library(other)
+            open_tab(other, "Library", "#listed")
             other.locator("#ingest").get_by_text("/bread: unchanged").wait_for()
 
-            open_ask(page)
+            open_tab(page, "Ask", "#question textarea")
             ask(page, "How much less starter should be used for every thousand metres?")
             assert "Use a quarter less starter" in finished(page, 1)
             sources = page.locator("#sources").inner_text()

@@ -24,6 +24,7 @@ def open_form(browser, household):
 
 def log_in(page, name, password=PASSWORD):
     """By keyboard alone: the field that is empty has the focus."""
+    page.wait_for_function("document.activeElement.matches('input')")
     if not page.locator("#name").input_value():
         page.keyboard.type(name)
         page.keyboard.press("Tab")
@@ -48,6 +49,7 @@ def test_two_people_log_in_on_their_phones_and_see_their_own(open_form):
     log_in(bo, "bo")
     bo.wait_for_selector("#question textarea")
     bo.wait_for_selector("#user .user")
+    bo.locator("#listing .empty").wait_for(state="attached")
     assert bo.locator("#listing").get_by_text("Who looks after the boiler?").count() == 0
     assert "Hansen" not in bo.content()
 
