@@ -35,7 +35,7 @@ def conversation(outputs):
 
 
 def test_an_answer_is_stopped_at_once_though_its_search_goes_on(held):
-    shown = held.actions.respond("How many yaks?", [], "", "", REQUEST)
+    shown = held.actions.respond("How many yaks?", [], "", "", None, REQUEST)
     assert next(shown)[0]["stop_btn"], "from here on there is a button"
     held.actions.stop(REQUEST)
     *_, last = shown
@@ -47,7 +47,7 @@ def test_an_answer_is_stopped_at_once_though_its_search_goes_on(held):
 
 
 def test_a_conversation_that_is_opened_takes_the_place_of_an_answer_under_way(held):
-    shown = held.actions.respond("How many yaks?", [], "", "", REQUEST)
+    shown = held.actions.respond("How many yaks?", [], "", "", None, REQUEST)
     next(shown)
     assert "Searching" in conversation(next(shown))
     held.actions.start_over("", REQUEST)
@@ -56,7 +56,7 @@ def test_a_conversation_that_is_opened_takes_the_place_of_an_answer_under_way(he
 
 def test_a_wish_is_for_the_answer_under_way_and_of_its_own_page_alone(held):
     held.actions.stop(REQUEST)
-    shown = held.actions.respond("How many yaks?", [], "", "", REQUEST)
+    shown = held.actions.respond("How many yaks?", [], "", "", None, REQUEST)
     next(shown)
     held.actions.stop(SimpleNamespace(username=None, session_hash="two"))
     assert "Searching" in conversation(next(shown))
