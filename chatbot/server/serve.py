@@ -1,9 +1,10 @@
 """The web server: the page, the APIs and the MCP server in one process."""
 
+import logging
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from chatbot.server.guards import LOOPBACK, machine_names
@@ -37,8 +38,11 @@ def serve(service: "Service", host: str, port: int, names: Sequence[str], say: C
     )
     shown = machine_names()[0] if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     say(f"{TITLE}: http://{shown}:{port}  (Ctrl-C stops it)")
-    with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    # that an open page is cut off at the end is no fault
+    logging.getLogger("uvicorn.error").addFilter(lambda record: not server.should_exit)
+    with listener, suppress(KeyboardInterrupt):
+        server.run(sockets=[listener])
 
 
 def application(service: "Service", users: Users, own_names: Sequence[str], only_loopback: bool) -> Any:

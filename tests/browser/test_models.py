@@ -22,7 +22,8 @@ def test_engine_settings_and_conversations_are_kept_and_the_offline_mark_counts_
     (tmp_path / "house.md").write_text(HOUSE)
     with closing(Store(settings)) as store:
         ingest(store, settings, [tmp_path / "house.md"])
-    own = Server(settings)
+    errors = tmp_path / "errors"
+    own = Server(settings, errors=errors.open("w"))
     try:
         page = open_page(url=own.url)
         page.get_by_text("Offline: no connection has left this computer since").wait_for()
@@ -59,9 +60,10 @@ def test_engine_settings_and_conversations_are_kept_and_the_offline_mark_counts_
         counted = urllib.request.urlopen(f"{own.url}metrics", timeout=60).read().decode()
         assert "askmynotes_outside_connections_total 0.0" not in counted
         assert "askmynotes_outside_connections_total" in counted and NOBODY not in counted
-        page.close()
     finally:
         own.stop()
+    assert errors.read_text() == "", "an open page that is cut off is no fault"
+    page.close()
 
     own = Server(settings)
     try:
