@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from chatbot.answer import Answer, Part, quoted_from, table_markdown
+from knowledge.text import formula_spans
 
+_HARMLESS = re.compile(r"[\w\s$\\{}()^+\-=/,.|':;*]+")
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([\w+#.-]*)")
 
 
@@ -22,7 +24,18 @@ def conversation_markdown(answers: Iterable[Answer]) -> str:
 
 
 def words(text: str) -> str:
-    """Text in which no HTML, no fence, no image and no link but to the web can begin; emphasis and short code stay."""
+    """Text in which no HTML, no fence, no image and no link but to the web can begin; emphasis and short code stay, and
+    formulas of signs that begin none of these."""
+    pieces = []
+    position = 0
+    for start, end in formula_spans(text):
+        if _HARMLESS.fullmatch(text, start, end):
+            pieces += [_tamed(text[position:start]), text[start:end]]
+            position = end
+    return "".join((*pieces, _tamed(text[position:])))
+
+
+def _tamed(text: str) -> str:
     text = _inactive(text).replace("![", r"!\[").replace("]:", r"\]:")
     return re.sub(r"\]\((?!https?://)", r"\\](", text, flags=re.IGNORECASE)
 

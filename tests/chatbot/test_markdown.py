@@ -19,6 +19,9 @@ FURTHER = [
     "[x]( <javascript:alert(1)>)",
     "```\n<b>\n```\n<img src=http://evil.example>",
     "&lt;img src=http://evil.example onerror=alert(1)&gt;",
+    r"$x_1\$![x](http://evil.example/) $y_1$[x](javascript:alert(1))",
+    r"\(x_1\)[x](javascript:alert(1)) \(\\\)<img src=http://evil.example>\(y_1\)",
+    r"$a^2$`$b^2$<img src=http://evil.example>` ![$c^2$](http://evil.example/)",
 ]
 
 
@@ -45,12 +48,14 @@ def test_nothing_of_a_note_becomes_active_where_an_answer_is_shown(hostile):
 
 def test_an_answer_reads_as_it_did():
     parts = (
+        Part("say", r"Here $x = \frac{1}{2}. y$ and \(z_1\), not C:\x.", 1),
         Part("say", "Use `a_b` at **C:\\x**, see [it](https://good.example/a).", 1),
         Part("code", "```python\nif a < b:\n    print('```')\n```", 1),
         Part("table", "a · 1 | 2", 1, rows=(("Tap", "Bar"), ("a", "1 | 2"))),
         Part("link", "the [manual]", 2, "https://good.example/b_(c)"),
     )
     assert answer_markdown(Answer("q", parts=parts)) == (
+        "Here $x = \\frac{1}{2}. y$ and \\(z_1\\), not C:\\\\x. [1]\n"
         "Use `a_b` at **C:\\\\x**, see [it](https://good.example/a). [1]\n"
         "````python\nif a < b:\n    print('```')\n````\n[1]\n"
         "\n| Tap | Bar    |\n| --- | ------ |\n| a   | 1 \\| 2 |\n\n[1]\n"
