@@ -22,8 +22,8 @@ def _documents(condition: str) -> str:
     return f"chunks.document_id IN (SELECT id FROM documents WHERE {condition})"
 
 
-_NOTE = f"""({_documents("is_called(title, source, ?)")}
-    OR EXISTS (SELECT 1 FROM json_each(chunks.heading_path) WHERE folded(value) = ?))"""
+# with the quotes that it has in JSON, a heading is found whole alone
+_NOTE = f"({_documents('is_called(title, source, ?)')} OR instr(folded(chunks.heading_path), json_quote(?)))"
 _TAG = "EXISTS (SELECT 1 FROM json_each(chunks.tags) WHERE is_tag(value, ?))"
 _FOLDER = _documents("lies_in(source, ?)")
 _HOST = f"""({_documents("kind = 'article' AND is_on(key, ?)")}
