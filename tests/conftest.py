@@ -10,11 +10,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 
+from chatbot.cli import cli
 from chatbot.server.users import Users
 from finetune.shipped import tune
 from ingest.pipeline import ingest
-from knowledge.models import default_embedding_model, default_language_model, install
+from knowledge.models import base_language_model, default_embedding_model, default_language_model, install
 from knowledge.settings import Settings
 from knowledge.store import Store
 from tests.guard import GUARD
@@ -43,6 +45,20 @@ def models():
     folder = ROOT / ".home" / "models"
     if default_embedding_model(folder).problem or default_language_model(folder).problem:
         install(folder, tune, print)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory, models):
+    """The base language model as a folder of transformers, in float32: its GGUF file takes long to unpack."""
+    import torch
+
+    from finetune.base import load_base
+
+    folder = tmp_path_factory.mktemp("checkpoint") / "base"
+    base = load_base(base_language_model(models).path, torch.float32)
+    base.model.save_pretrained(folder)
+    base.tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -103,6 +119,7 @@ def household(tmp_path_factory, models):
     outside, errors = folder / "outside.txt", folder / "errors.txt"
     outside.touch()
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)]), "GUARD_LOG": str(outside)}
+    env["FORWARDED_ALLOW_IPS"] = "*"  # a careless environment: uvicorn would let anybody forge their address
     with errors.open("w") as stream:
         options = ("--engine", "extract", "--host", "0.0.0.0", "--name", "notes.example")
         server = Server(settings, *options, env=env, errors=stream)
@@ -139,20 +156,33 @@ def close(monkeypatch):
 
 @pytest.fixture
 def run(settings):
-    """Run the real command in a process of its own: `run("ask", "…").stdout`."""
+    """Run a command in this process, where its libraries are loaded already: `run("ask", "…").stdout`."""
 
-    def run(*arguments, input=None, home=settings.home, env=None, timeout=120):
+    def run(*arguments, input=None, home=settings.home, env=None):
+        outcome = CliRunner().invoke(cli, [*map(str, arguments), "--home", str(home)], input=input, env=env)
+        if outcome.exception and not isinstance(outcome.exception, SystemExit):
+            raise outcome.exception
+        return SimpleNamespace(returncode=outcome.exit_code, stdout=outcome.stdout, stderr=outcome.stderr)
+
+    return run
+
+
+@pytest.fixture
+def process(settings):
+    """As `run`, in a process of its own, as users start it."""
+
+    def process(*arguments, input=None, home=settings.home):
         return subprocess.run(
             [sys.executable, "-m", "chatbot", *map(str, arguments), "--home", str(home)],
             capture_output=True,
             text=True,
             encoding="utf-8",
             input=input,
-            timeout=timeout,
-            env={**os.environ, **(env or {})},
+            timeout=240,
+            cwd=ROOT,
         )
 
-    return run
+    return process
 
 
 class ScriptedEngine:

@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 
 import pytest
 from click.testing import CliRunner
@@ -7,9 +8,11 @@ from mlflow import MlflowClient
 
 from chatbot.cli import cli
 from chatbot.engines import load_engine
+from finetune.shipped import ADAPTER
 from knowledge.prompt import Passage, build_prompt
 from knowledge.settings import load_settings
 from tests.conftest import HOUSE
+from tests.finetune.test_export import make_adapter, make_base
 
 
 def run(*arguments):
@@ -30,13 +33,23 @@ def logged(store):
     ]
 
 
-def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
-    add(HOUSE)
+@pytest.fixture
+def small(settings, tmp_path, monkeypatch):
+    """A home of its own models, in which the language model and the adapter that are shipped are small ones."""
     shared = settings.models.resolve()
-    settings.models.unlink()  # what is exported stays in this test's home
+    settings.models.unlink()  # what is exported stays in this home
     settings.models.mkdir()
     for model in shared.iterdir():
         (settings.models / model.name).symlink_to(model)
+    make_base(settings.models / "small")
+    monkeypatch.setattr("knowledge.models.BASE_LANGUAGE_MODEL", "small")
+    prompts = ADAPTER.with_name("prompts.jsonl")
+    monkeypatch.setattr("finetune.shipped.ADAPTER", make_adapter(tmp_path / "shipped" / "adapter"))
+    shutil.copy(prompts, tmp_path / "shipped")
+
+
+def test_from_questions_to_a_model_that_the_chat_loads(add, settings, small, tmp_path):
+    add(HOUSE)
     questions = tmp_path / "questions.jsonl"
     entries = [
         {"q": f"{ask} the boiler?", "section": "Boiler service", "answers": ["Hansen & Sons"]}
@@ -61,7 +74,11 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, tmp_path):
     assert "going on with a run" in again.output
     curve = json.loads((out / "training.json").read_text())
     assert logged(settings.home / "mlflow.sqlite") == [("FINISHED", len(curve["training"]), curve["validation"][-1][1])]
-    exported = run("finetune", "export", out / "adapter", "--name", "mine.gguf", "--home", settings.home)
+    evaluate = ["finetune", "evaluate", out / "adapter", "--data", data, "--json", "--home", settings.home]
+    evaluated = run(*evaluate)
+    assert json.loads(evaluated.output)["examples"] == len(lines), evaluated.output
+    export = ["finetune", "export", out / "adapter", "--name", "mine.gguf", "--precision", "f16"]
+    exported = run(*export, "--home", settings.home)
     assert exported.exit_code == 0, exported.output
     same = re.search(r"as transformers does to (\d+) of 20 prompts", exported.output)
     assert int(same[1]) >= 15, exported.output

@@ -1,10 +1,13 @@
 import dataclasses
+import json
+import shutil
 
 import pytest
 
 from chatbot.engines import load_engine
 from finetune.shipped import ADAPTER
 from knowledge.prompt import Passage, build_prompt
+from tests.conftest import make_settings
 
 PROMPT = build_prompt(
     "who looks after the boiler?", [Passage("Boiler service", ("Hansen & Sons look after it, every May.",))], 3000
@@ -12,11 +15,12 @@ PROMPT = build_prompt(
 
 
 @pytest.fixture(scope="module")
-def engine(models, tmp_path_factory):
-    from tests.conftest import make_settings
-
-    settings = make_settings(tmp_path_factory.mktemp("home"), models)
-    return load_engine(dataclasses.replace(settings, adapter=str(ADAPTER)), "lora")
+def engine(checkpoint, tmp_path_factory):
+    settings = make_settings(tmp_path_factory.mktemp("home"), checkpoint.parent)
+    adapter = shutil.copytree(ADAPTER, settings.adapters / "mine" / "adapter")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": checkpoint.name}))
+    return load_engine(dataclasses.replace(settings, adapter="mine"), "lora")
 
 
 def test_an_adapter_answers_as_it_was_trained_to(engine):

@@ -14,7 +14,6 @@ import pytest
 from chatbot.engines import load_engine
 from chatbot.engines.openai import is_local
 from knowledge.errors import NotesError
-from knowledge.models import base_language_model
 from knowledge.prompt import Prompt
 from knowledge.settings import Settings
 from tests.web import head, page, raw, self_signed, silence, trickle
@@ -482,32 +481,17 @@ def test_a_server_that_does_not_encrypt_is_told(tmp_path):
 
 # -- a real server -------------------------------------------------------------------------------------------------
 
-MAKE_CHECKPOINT = """
-import sys
-import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
-folder, name, target = sys.argv[1:]
-quantised = AutoModelForCausalLM.from_pretrained(folder, gguf_file=name, dtype=torch.float32)
-config = quantised.config
-del config.quantization_config
-model = LlamaForCausalLM(config)
-model.load_state_dict(quantised.state_dict())
-model.save_pretrained(target)
-AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(target)
-"""
-
 
 @pytest.fixture(scope="module")
-def transformers_serve(models, tmp_path_factory):
+def transformers_serve(checkpoint, tmp_path_factory):
     """The address of `transformers serve`, which has the default model in its cache and no network."""
     pytest.importorskip("openai", reason="transformers[serving] is not installed")
     hub = tmp_path_factory.mktemp("hub")
     repository = hub / "models--local--smollm2"
     (repository / "refs").mkdir(parents=True)
     (repository / "refs" / "main").write_text("1" * 40)
-    gguf = base_language_model(models).path
-    making = [sys.executable, "-c", MAKE_CHECKPOINT, gguf.parent, gguf.name, repository / "snapshots" / ("1" * 40)]
-    subprocess.run(making, check=True, capture_output=True, timeout=280)
+    (repository / "snapshots").mkdir()
+    (repository / "snapshots" / ("1" * 40)).symlink_to(checkpoint, target_is_directory=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -290,8 +290,8 @@ def test_an_address_is_its_own_however_it_is_written(local, host):
 
 
 @pytest.mark.parametrize("options", [("--host", "0.0.0.0"), ("--name", "notes.example")])
-def test_without_users_nobody_else_is_served(run, options):
-    refused = run("serve", *options)
+def test_without_users_nobody_else_is_served(process, options):
+    refused = process("serve", *options)
     assert refused.returncode == 1
     assert "askmynotes users add" in refused.stderr
     assert refused.stderr.count("\n") == 1

@@ -252,9 +252,7 @@ def test_the_description_of_the_api_is_true(url):
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json").exclude(method="POST", path="/api/ingest")
     for operation in map(operator.methodcaller("ok"), schema.get_all_operations()):
 
-        @limits(
-            max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True
-        )
+        @limits(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
         @given(case=operation.as_strategy())
         def check(case):
             case.call_and_validate(base_url=url)
@@ -280,21 +278,6 @@ def test_metrics_count_requests_and_hold_no_question(client):
     assert 'askmynotes_requests_total{route="/api/ask",status="200"}' in counted
     assert "askmynotes_passages" in counted
     assert "secret" not in counted
-
-
-def test_a_client_that_goes_away_ends_the_generation(home, models):
-    """The model is the real one and would go on for seconds: it is free for the next question at once."""
-    server = Server(home)
-    try:
-        url = server.url.rstrip("/")
-        body = {"model": "askmynotes", "messages": [{"role": "user", "content": QUESTION}], "stream": True}
-        for _ in range(4):
-            with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=60) as answered:
-                next(answered.iter_lines())
-        whole = httpx.post(f"{url}/v1/chat/completions", json=body | {"stream": False}, timeout=60)
-        assert "Hansen" in whole.json()["choices"][0]["message"]["content"]
-    finally:
-        server.stop()
 
 
 def test_questions_at_the_same_time_get_their_own_answers(client):
