@@ -34,6 +34,13 @@ def test_signs_stand_for_the_vectors_they_are_of(tokens_of):
     assert other < same / 2
 
 
+def test_a_long_passage_is_read_to_its_end():
+    tokens = np.random.default_rng(1).standard_normal((1000, 384))
+    whole, cut = similarities(tokens[-5:], [signs(tokens), signs(tokens[:-5])])
+    assert whole == pytest.approx(np.sqrt(2 / np.pi), abs=0.05)
+    assert cut < whole / 2
+
+
 def test_where_there_are_no_words_nothing_is_met(tokens_of):
     words, none = tokens_of("kettle"), tokens_of("?!")
     assert len(none) == 0
