@@ -18,7 +18,7 @@ from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
 from chatbot.rewrite import leans_on, standalone
 from chatbot.why import Removed, Why
-from knowledge.documents import Chunk, Hit, Link, Reference
+from knowledge.documents import Chunk, Hit, Reference
 from knowledge.errors import NotesError
 from knowledge.evidence import (
     Evidence,
@@ -597,7 +597,7 @@ class _Draft:
         if not self.answer.parts:
             self.add(Part("say", _introduction(section, len(meant)), self._cite_pointers(section, meant)))
         for pointer in meant:
-            self.add(Part("link", _label(pointer.link), self._cite(section, None), url=pointer.link.url))
+            self.add(Part("link", pointer.link.label, self._cite(section, None), url=pointer.link.url))
 
     def _points_to(self, url: str) -> bool:
         return any(part.url == url for part in self.answer.parts)
@@ -650,11 +650,6 @@ def _table(rows: Sequence[Unit]) -> tuple[tuple[str, ...], ...]:
     """The cells of rows of one table, below its header, as many as that has."""
     head = cells(rows[0].head)
     return (head, *((*cells(row.text), *[""] * len(head))[: len(head)] for row in rows))
-
-
-def _label(link: Link) -> str:
-    """What a link is called: its text, or its address where the text says nothing."""
-    return link.text if link.says_something else link.url.split("://")[-1].rstrip("/")
 
 
 class _Clock:

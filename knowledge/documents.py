@@ -1,7 +1,9 @@
 """The records that pass between the parts: a document, its chunks, and a hit."""
 
 import hashlib
+import re
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,20 @@ class Link:
         """Whether its text tells more than that it is a link."""
         return self.text.strip().lower() not in (*_SAYS_NOTHING, self.url.lower())
 
+    @property
+    def label(self) -> str:
+        """What people read: its text; where that says nothing, the words in its address, or the address."""
+        if self.says_something:
+            return self.text
+        host, _, path = self.url.split("://")[-1].removeprefix("www.").rstrip("/").partition("/")
+        slug = unquote(path.split("?")[0].split("#")[0].rpartition("/")[2]).removesuffix(".html")
+        found = [word for word in re.split(r"[-_+ ]", slug) if _IS_WORD.fullmatch(word)]
+        return f"{' '.join(found)} ({host})" if len(found) >= _TITLE_WORDS else "/".join(filter(None, (host, path)))
 
+
+#: An address has so many words in its last part, at least, where these are a title. Numbers of pages are no words.
+_TITLE_WORDS = 3
+_IS_WORD = re.compile(r"(?!(?=.*\d)[0-9a-f]{6,}$)[^\W_][\w'’.]*", re.IGNORECASE)
 _SAYS_NOTHING = ("", "link", "here", "this", "url", "article", "blog", "paper", "post")
 
 

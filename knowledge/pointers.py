@@ -25,9 +25,9 @@ class Pointer:
     @property
     def text(self) -> str:
         """What tells where it leads: its own text, or the words around it where that says nothing."""
-        if self.link.says_something:
-            return self.link.text
-        return self.link.url if not self.unit or self.unit.kind == "links" else self.unit.said
+        if self.unit and self.unit.kind != "links" and not self.link.says_something:
+            return self.unit.said
+        return self.link.label
 
 
 def pointers(section: Chunk) -> list[Pointer]:

@@ -39,7 +39,7 @@ _REQUEST = re.compile(
       | what\ do(?:es)?\ (?:my|the)\ notes?\ (?:say|have|mention|contain|tell\ me)\ (?:about|on)
       | (?:(?:an?|all|any|are|can|could|do|find|get|give|got|have|i|is|list|me|my|need|open|please|search|show|some
             |that|the|there|this|want|was|we|were|what|what's|where|where's|which|would|you|your|for|to)\ ){0,8}
-        (?:notes?|(?P<links>links?|articles?|pages?|posts?|bookmarks?|sites?|websites?))[ ]
+        (?:notes?|(?:any|some)thing(?!\ to\b)|(?P<links>links?|articles?|pages?|posts?|bookmarks?|sites?|websites?))[ ]
         (?:(?:are|did|do|have|i|is|that|there|we|which|save|keep|kept|note|bookmark|saved|noted|bookmarked|read|down
             |wrote|write)\ ){0,5}
         (?:about|on|for|to)
@@ -81,7 +81,8 @@ class Query:
         """What is looked for: what is asked but for the words that ask for notes and links as such, as in "where can I
         read about roses?" and "my notes on roses", which no passage about roses holds."""
         start = _REQUEST.match(self.text)
-        topic = _OF_MINE.sub("", _AS_SUCH.sub("", self.text[start.end() :]) if start else self.text)
+        topic = _OF_MINE.sub("", self.text[start.end() if start else 0 :])
+        topic = _AS_SUCH.sub("", topic) if start else topic
         return self.text if all(map(is_stop_word, words(topic))) else topic
 
     @property

@@ -14,12 +14,12 @@ from urllib.parse import parse_qs, quote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.websockets import WebSocketClose
 
 from chatbot.page import texts
 from chatbot.server.attempts import Attempts, network
-from chatbot.server.openai_api import refused
+from chatbot.server.openai_api import refusal
 from chatbot.server.users import Users, normal_name
 
 if TYPE_CHECKING:
@@ -220,8 +220,7 @@ def _form(
 
 
 def _refusal(connection: HTTPConnection, status: int, message: str, headers: Mapping[str, str]) -> Response:
-    is_openai = connection.scope["path"].startswith("/v1/")
-    answered = refused(status, message) if is_openai else JSONResponse({"detail": message}, status)
+    answered = refusal(connection.scope["path"], status, message)
     answered.headers.update(headers)
     return answered
 

@@ -115,6 +115,11 @@ class _Route(APIRoute):
         return told
 
 
+def refusal(path: str, status: int, message: str) -> Response:
+    """A refusal in the form of the interface that a path belongs to."""
+    return refused(status, message) if path.startswith("/v1/") else JSONResponse({"detail": message}, status)
+
+
 def refused(status: int, message: str, param: str | None = None) -> Response:
     refusal = _Refusal(message=message, type="invalid_request_error", param=param)
     return JSONResponse(Refused(error=refusal).model_dump(), status)

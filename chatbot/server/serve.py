@@ -79,6 +79,10 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
         static_url="/api/docs/files",
         responses={401: {"description": "There are users, and no key or password of one was sent"}},
     )
+    # no route takes a path with a line break in it
+    server.add_exception_handler(
+        404, lambda request, error: openai_api.refusal(request.url.path, 404, getattr(error, "detail", ""))
+    )
     # the last one is asked first
     server.add_middleware(PageFilesOnly, folder=service.settings.home / "gradio")
     server.add_middleware(LoginRequired, users=users, only_loopback=only_loopback)

@@ -84,6 +84,8 @@ def test_no_question_takes_minutes(piece):
         ("What do my notes say about roses?", "roses?", False),
         ("hi, what did I note down about roses?", "roses?", False),
         ("the roses I noted", "the roses", False),
+        ("is there anything on roses in my notes?", "roses?", False),
+        ("something to read about roses", "something to read about roses", False),
         ("what is rose rust, in my notes?", "what is rose rust,?", False),
         ("how do roses climb in my notes?", "how do roses climb?", False),
         ("how do I write release notes?", "how do I write release notes?", False),

@@ -177,9 +177,9 @@ def test_what_happens_in_one_session_is_not_in_another(client, household):
     [respond] = handlers(client, "respond")[:1]
     with httpx.Client(base_url=household.url, timeout=60) as other:
         other.post("/login", data={"name": "bo", "password": PASSWORD})
-        told = trigger(client, respond, ["Who looks after the boiler?", None, None, ""], "session-ada")
+        told = trigger(client, respond, ["Who looks after the boiler?", None, None, "", None], "session-ada")
         assert "Hansen" in told
-        told = trigger(other, respond, ["How hard are the bike tyres pumped?", None, None, ""], "session-bo")
+        told = trigger(other, respond, ["How hard are the bike tyres pumped?", None, None, "", None], "session-bo")
         assert "6 bar" in told
         assert "Who looks after the boiler?" not in told
     kept = {name: _conversations(household, name) for name in ("ada", "bo")}
