@@ -41,7 +41,7 @@ function copyMessage(event) {
   const message = button.closest("[class*='message-buttons']").previousElementSibling;
   const said = (message.querySelector(".answer") || message.querySelector(".prose")).children;
   const words = (child) => (child.querySelector("pre") || child).innerText;
-  copy([...said].filter((child) => !child.matches(".foot")).map(words).join("\n"));
+  copy([...said].filter((child) => !child.matches(".foot, .edit")).map(words).join("\n"));
 }
 
 document.addEventListener("click", (event) => {

@@ -51,8 +51,9 @@ def _foot_html(answer: Answer, selected: bool) -> str:
 
 def question_html(question: str, turn: int) -> str:
     asked = f'<p dir="auto">{escape(question)}</p>'.replace("\n", "<br>")
-    name = escape(" ".join(f"{texts.EDIT}: {question}".split()))
-    return f'{asked}<button type="button" class="edit" id="edit-{turn}" aria-label="{name}">{texts.EDIT}</button>'
+    # the conversation keeps no attribute that would name the button
+    which = f'<span class="unseen"> “{escape(" ".join(question.split()))}”</span>'
+    return f'{asked}<button type="button" class="edit" id="edit-{turn}">{texts.EDIT}{which}</button>'
 
 
 def editing_html(turn: int, turns: int) -> str:

@@ -72,13 +72,13 @@ def test_a_question_is_edited_answered_again_and_rated(open_page, server):
     finished(page, 1)
     ask(page, "hello again")
     finished(page, 2)
-    page.get_by_role("button", name="Edit: Hello", exact=True).press("Enter")
+    page.get_by_role("button", name="Edit “Hello”").press("Enter")
     page.get_by_text("You are editing question 1. Asking it drops the question after it.").wait_for()
     assert page.evaluate("document.activeElement.value") == "Hello"
     page.get_by_role("button", name="Cancel", exact=True).click()
     page.wait_for_function("!document.querySelector('#question textarea').value")
     assert page.locator("#conversation .answer").count() == 2
-    page.get_by_role("button", name="Edit: Hello", exact=True).click()
+    page.get_by_role("button", name="Edit “Hello”").click()
     page.get_by_text("You are editing question 1").wait_for()
     ask(page, "How does the Runge phenomenon come about?")
     before = finished(page, 1)
