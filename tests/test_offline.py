@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 
 import pytest
@@ -50,7 +49,7 @@ def test_ingest_search_ask_and_serve_stay_on_this_machine(guarded, settings):
 
     assert "added" in run("ingest").stdout
     assert "NannyML" in run("search", "package that detects drift").stdout
-    assert "[1]" in run("ask", "which package detects drift?").stdout
+    assert "[1]" in run("ask", "which package detects drift?", "--engine", "extract").stdout
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -58,11 +57,15 @@ def test_ingest_search_ask_and_serve_stay_on_this_machine(guarded, settings):
     server = subprocess.Popen(command, env=env, cwd=settings.home, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         server.stdout.readline()
-        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30).read().decode()
-        assert "Ask my notes" in page
-        time.sleep(3)  # the language model loads meanwhile
+        url = f"http://127.0.0.1:{port}"
+        assert "Ask my notes" in urllib.request.urlopen(url, timeout=60).read().decode()
+        question = json.dumps({"question": "which package detects drift?"}).encode()
+        asked = urllib.request.Request(f"{url}/api/ask", question, {"Content-Type": "application/json"})
+        answer = json.load(urllib.request.urlopen(asked, timeout=120))
+        assert answer["citations"]
+        assert answer["tokens"]["completion"], "the language model was asked"
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(60)
     assert log.read_text() == ""
     assert not (settings.home / ".cache").exists()
