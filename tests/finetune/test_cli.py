@@ -77,6 +77,11 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, small, tmp
     evaluate = ["finetune", "evaluate", out / "adapter", "--data", data, "--json", "--home", settings.home]
     evaluated = run(*evaluate)
     assert json.loads(evaluated.output)["examples"] == len(lines), evaluated.output
+    kept = (out / "adapter" / "replies.jsonl").read_text()
+    (out / "adapter" / "replies.jsonl").write_text(kept[:-30])  # as it was when the power went
+    assert json.loads(run(*evaluate).output.splitlines()[-1]) == json.loads(evaluated.output)
+    asked = (out / "adapter" / "replies.jsonl").read_text()
+    assert asked.count("\n") == kept.count("\n") + 1  # no other was asked again
     export = ["finetune", "export", out / "adapter", "--name", "mine.gguf", "--precision", "f16"]
     exported = run(*export, "--home", settings.home)
     assert exported.exit_code == 0, exported.output
