@@ -85,6 +85,8 @@ _GENERIC = frozenset(
     other others overview page paper papers post pros question questions readme reference references repo resources
     result see source sources step steps summary tip tips todo tools url usage video videos warning website""".split()
 )
+#: Latin, Arabic and full-width.
+_QUESTION_MARK = "[?\N{ARABIC QUESTION MARK}\N{FULLWIDTH QUESTION MARK}]"
 _QUESTION_OPENINGS = re.compile(
     r"(?:is|are|do|does|did|can|could|should|would|will|has|have|which|what|why|when|where|who|whose)\b", re.I
 )
@@ -163,7 +165,7 @@ class Section:
 
 
 def _topic(heading: str) -> str:
-    topic = re.split(r"[:.]\s|\?", heading)[0].strip(" .:*`!")
+    topic = re.split(rf"[:.]\s|{_QUESTION_MARK}", heading)[0].strip(" .:*`!")
     meaning = set(words(topic)) - _GENERIC - STOP_WORDS
     return topic if any(map(str.isalpha, "".join(meaning))) else ""
 
@@ -324,7 +326,8 @@ class _Drafter:
     # -- the kinds of question --------------------------------------------------------------------------------------
 
     def _topics(self, section: Section) -> Iterator[tuple[str, Drafted]]:
-        if section.called and not set(words(section.called)) & _FINITE - {"do", "use"}:
+        is_question = re.search(_QUESTION_MARK, section.heading)  # which `_headings` asks as it stands
+        if section.called and not is_question and not set(words(section.called)) & _FINITE - {"do", "use"}:
             yield f"What do my notes say about {self._inside(section.called)}?", {}
 
     def _definitions(self, section: Section) -> Iterator[tuple[str, Drafted]]:
@@ -403,11 +406,13 @@ class _Drafter:
 
 def _headings(section: Section) -> Iterator[tuple[str, Drafted]]:
     """Headings that are questions, or say how something is done."""
-    heading, asks, _ = section.heading.strip(" :*.").partition("?")
+    heading, *asks = re.split(f"({_QUESTION_MARK})", section.heading.strip(" :*."), maxsplit=1)
     question = heading if asks else section.topic
     if re.match(r"how to \w", question, re.I):
         yield f"How do I {question[7:]}?", {}
-    elif asks or _QUESTION_OPENINGS.match(question):
+    elif asks:
+        yield question + asks[0], {}
+    elif _QUESTION_OPENINGS.match(question):
         yield f"{question}?", {}
 
 

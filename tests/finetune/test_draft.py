@@ -133,3 +133,10 @@ def test_the_command_prints_a_draft_or_writes_it(run, add, tmp_path):
 def test_without_notes_there_is_nothing_to_draft(store):
     with pytest.raises(NotesError, match="askmynotes ingest"):
         draft(store, 3)
+
+
+def test_a_heading_that_is_a_question_in_another_script_is_asked_as_it_stands(add, store):
+    add("# یادداشت\n\n## چه زمانی به اصفهان برویم؟\nبهترین زمان سفر ماه اردیبهشت است.\n")
+    asked = [entry["q"] for entry in draft(store, 5)]
+    assert "چه زمانی به اصفهان برویم؟" in asked
+    assert not any("؟?" in question for question in asked)
