@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 #: How many batches are put together from examples of like length.
 _BATCHES_A_POOL = 32
-#: Rows are filled up to a multiple of this: fewer shapes, for each of which the kernels are prepared anew.
+#: Rows are filled up to a multiple of this: fewer shapes; closer ones were no faster (tests/benchmarks/README.md).
 _WIDTHS = 32
 
 
