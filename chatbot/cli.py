@@ -567,16 +567,23 @@ def remove_sources(sources: tuple[str, ...]) -> None:
 def models(ctx: click.Context) -> None:
     """List the models and adapters that are here, a star at those in use; `models install` gets more."""
     if ctx.invoked_subcommand is None:
-        from finetune.adapters import adapters
-        from knowledge.models import installed
+        ctx.invoke(list_models)
 
-        used = settings()
-        for model in installed(used.models):
-            chosen = model.name in (used.model, used.embedding_model)
-            _print_model(model.kind, model.name, model.problem, model.size, model.measured, chosen)
-        for adapter in adapters(used):
-            chosen = used.engine == "lora" and adapter.name == used.adapter
-            _print_model("adapter", adapter.name, None, adapter.size, adapter.measured, chosen)
+
+@models.command("list")
+@home_option
+def list_models() -> None:
+    """List the models and adapters that are here with what was measured of them, a star at those in use."""
+    from finetune.adapters import adapters
+    from knowledge.models import installed
+
+    used = settings()
+    in_use = {used.embedding_model, *([used.model] if used.engine == "gpt4all" else [])}
+    for model in installed(used.models):
+        _print_model(model.kind, model.name, model.problem, model.size, model.measured, model.name in in_use)
+    for adapter in adapters(used):
+        chosen = used.engine == "lora" and adapter.name == used.adapter
+        _print_model("adapter", adapter.name, None, adapter.size, adapter.measured, chosen)
 
 
 def _print_model(
