@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from finetune.base import Base
@@ -28,8 +28,12 @@ _MOST_TOKENS = 48
 _AT_ONCE = 8
 #: The 95% interval of a mean reaches so many standard errors to either side.
 _INTERVAL = 1.96
+#: On fewer things that are asked for nothing is clear of chance.
+_FEWEST = 6
 
-#: Each measure and what it says; of all of them more is better, but for `false_refusals`.
+#: Of these measures less is better.
+LESS = ("false_refusals",)
+#: Each measure and what it says; of all others more is better.
 MEASURES = {
     "f1": "token F1 of short answers, 0 where refused",
     "exact_match": "short answers that are word for word the known one",
@@ -102,15 +106,18 @@ def _read_kept(path: Path) -> dict[str, tuple[str, str]]:
 
 def _adapted(base: Base, before: Path | None, after: Path) -> "PeftModel":
     from peft import PeftModel
+    from safetensors import SafetensorError
 
+    where: dict[str, Any] = {"local_files_only": True, "torch_device": base.model.device.type}
+    loading = after
     try:
-        where: dict[str, Any] = {"local_files_only": True, "torch_device": base.model.device.type}
         model = PeftModel.from_pretrained(base.model, after, adapter_name="after", **where)
         if before:
+            loading = before
             model.load_adapter(str(before), adapter_name="before", **where)
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise NotesError(f"{after}: not two adapters of {base.path.name} ({reason})") from error
+        raise NotesError(f"{loading}: is no whole adapter of {base.path.name} ({reason})") from error
     return model.eval()
 
 
@@ -179,11 +186,21 @@ def summarise(pairs: Iterable[tuple[Example, str]]) -> dict[str, float]:
 def verdict(compared: Sequence[Compared]) -> tuple[str, float, float]:
     """ "better", "worse" or "no clear difference", and the 95% interval of the mean change of `score`.
 
-    Only an interval that leaves 0 out is a difference: on few examples an adapter seems better or worse by chance.
+    Only an interval that leaves 0 out is a difference: on few examples an adapter seems better or worse by chance. The
+    ways to ask the same rise and fall together, so that they count as one: the standard error is robust to clusters
+    (Liang and Zeger 1986, https://doi.org/10.1093/biomet/73.1.13).
     """
     changes = [score(each.example, each.after) - score(each.example, each.before) for each in compared]
-    reach = _INTERVAL * stdev(changes) / math.sqrt(len(changes)) if len(changes) > 1 else math.inf
-    low, high = fmean(changes) - reach, fmean(changes) + reach
+    mean = fmean(changes)
+    apart: dict[tuple[str, str], float] = {}
+    for each, change in zip(compared, changes, strict=True):
+        asked_for = (each.example.source, each.example.answer)
+        apart[asked_for] = apart.get(asked_for, 0.0) + change - mean
+    many = len(apart)
+    reach = _INTERVAL * math.sqrt(sum(sum_ * sum_ for sum_ in apart.values()) * many / max(1, many - 1)) / len(changes)
+    low, high = mean - reach, mean + reach
+    if many < _FEWEST:
+        return "no clear difference", low, high
     return "better" if low > 0 else "worse" if high < 0 else "no clear difference", low, high
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING
 
+from finetune.evaluate import LESS
 from finetune.train import Progress
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def comparison(before: Mapping[str, float], after: Mapping[str, float]) -> bytes
     places = range(len(names))
     axes.barh([place - 0.2 for place in places], [before.get(name, 0) for name in names], 0.38, color=_BEFORE)
     axes.barh([place + 0.2 for place in places], [after[name] for name in names], 0.38, color=_AFTER)
-    axes.set_yticks(places, [name.replace("_", " ") for name in names])
+    axes.set_yticks(places, [name.replace("_", " ") + " (less is better)" * (name in LESS) for name in names])
     axes.invert_yaxis()
     axes.set(xlim=(0, 1), title="Before (grey) and after (green)")
     return _png(figure)

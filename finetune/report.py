@@ -16,9 +16,11 @@ def render(adapter: str, result: dict[str, Any], compared: Sequence[Compared], p
     """The page; every word of notes, questions and models is escaped. `progress`: of the training, where known."""
     from jinja2 import Environment, StrictUndefined
 
-    images = [("before and after", plots.comparison(result["before"], result["after"]))]
+    images = [
+        ("The measures of the table as bars, before and after", plots.comparison(result["before"], result["after"]))
+    ]
     if progress:
-        images.append(("loss", plots.training(progress)))
+        images.append(("The loss of the training over its steps", plots.training(progress)))
     changed = {change: _changed(compared, change) for change in (-1, 0, 1)}
     return (
         Environment(autoescape=True, undefined=StrictUndefined)

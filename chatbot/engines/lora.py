@@ -64,6 +64,7 @@ def _find(settings: Settings) -> tuple[Path, Path]:
 def _load(base: Path, adapter: Path) -> tuple[Any, Any]:
     import torch
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     from finetune.base import load_base
     from finetune.device import for_merging
@@ -71,7 +72,7 @@ def _load(base: Path, adapter: Path) -> tuple[Any, Any]:
     loaded = load_base(base, torch.float32)
     try:
         adapted: Any = PeftModel.from_pretrained(loaded.model, adapter, local_files_only=True, torch_device="cpu")
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
-        raise NotesError(f"{adapter}: is no adapter of {base.name} ({reason})") from error
+        raise NotesError(f"{adapter}: is no whole adapter of {base.name} ({reason})") from error
     return loaded, adapted.merge_and_unload().eval().to(for_merging(base).name)

@@ -43,7 +43,9 @@ def test_what_a_reply_is_worth(asked, reply, seen):
 
 
 def replies(*pairs):
-    return [Compared(example(), before, after) for before, after in pairs]
+    """Replies to as many questions on as many things."""
+    asked = (example().model_copy(update={"source": str(number)}) for number in range(len(pairs)))
+    return [Compared(each, before, after) for each, (before, after) in zip(asked, pairs, strict=True)]
 
 
 RIGHT, WRONG = "Hansen & Sons [1]", "1998 [1]"
@@ -83,3 +85,17 @@ def test_the_shipped_adapter_is_better_than_its_base(settings, checkpoint, held_
     assert outcome.exit_code == 0, outcome.output
     assert outcome.output.splitlines()[-1].startswith("better: the score of a reply changed by +")
     assert "better" in (tmp_path / "report.html").read_text()
+
+
+def test_ways_to_ask_the_same_count_as_one():
+    same = [Compared(example(), WRONG, RIGHT)] * 30
+    assert verdict(same)[0] == "no clear difference"
+
+
+def test_a_broken_adapter_is_named(settings, held_out, tmp_path):
+    shutil.copytree(ADAPTER, tmp_path / "adapter")
+    weights = tmp_path / "adapter" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:5000])
+    outcome = run("finetune", "evaluate", tmp_path / "adapter", "--data", held_out, "--home", settings.home)
+    assert outcome.exit_code == 1
+    assert f"{tmp_path / 'adapter'}: is no whole adapter of SmolLM2" in outcome.output
