@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 import random
 import re
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,16 +33,21 @@ _VALIDATION = 0.1
 _SEED = 1
 #: Longer examples are left out: their attention takes more memory than a laptop has to spare.
 _MOST_TOKENS = 768
-#: So many examples are validated on; more take time and tell little more.
-_VALIDATED = 256
 
 
 class _Resumable(Commands):
-    """What was stopped by Ctrl-C is said to go on."""
+    """What was stopped by Ctrl-C, or by a disk, is said to go on."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            reason = error.strerror or error
+            raise click.ClickException(
+                f"{where}cannot be read or written ({reason}). What is done is kept: mend that and run the same "
+                "command again to go on"
+            ) from error
         except KeyboardInterrupt:
             click.echo("Interrupted. What is done is kept: run the same command again to go on.", err=True)
             ctx.exit(_INTERRUPTED)
@@ -79,14 +86,29 @@ def data(
 
     if not (questions or squad or drafts):
         raise click.UsageError("Name a file with --questions or --squad, or let questions be drafted.")
-    folder = out or settings().home / "finetune"
+    folder = _writable(out or settings().home / "finetune")
     made = _of_notes(drafts, questions, engine, folder) if drafts or questions else []
     made += [example for path in squad for example in _of_set(path)]
+    if not made:
+        raise NotesError("no example came of these questions: each has to name a `section` of notes that are indexed")
     training, validation = split(made, _VALIDATION)
     for name, part in (("train", training), ("valid", validation)):
         click.echo(f"{folder / name}.jsonl: {write_examples(folder / f'{name}.jsonl', part)} examples")
     described = {name: card(part) for name, part in (("train", training), ("valid", validation))}
     (folder / "card.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    named = f" --data {folder}" if out else ""
+    click.echo(f"Train on them: askmynotes finetune train{named}")
+
+
+def _writable(folder: Path) -> Path:
+    """A folder, made where it is missing. Raises NotesError where nothing can be written into it: sooner than after
+    the work."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        raise NotesError(f"{folder}: cannot be written ({error.strerror}): name another folder with --out") from error
 
 
 def _of_notes(drafts: int, files: tuple[Path, ...], engine: str | None, folder: Path) -> "list[Example]":
@@ -125,8 +147,6 @@ def _rephrased(asked: "list[Asked]", engine: str, store: "Store", file: Path) ->
 
 def _of_set(path: Path) -> "list[Example]":
     """Its paragraphs are searched in an index of their own."""
-    import tempfile
-
     from finetune.questions import index, read_squad
     from knowledge.settings import Settings
     from knowledge.store import Store
@@ -156,36 +176,97 @@ def _with_progress(name: str, asked: "list[Asked]", store: "Store") -> "list[Exa
               "twice.  [default: finetune/ in the home folder]")  # fmt: skip
 @click.option("--base", type=click.Path(exists=True, path_type=Path), metavar="MODEL",
               help="What is tuned: a GGUF file or a folder of transformers.  [default: SmolLM2]")  # fmt: skip
-@click.option(
-    "--budget", default="30m", show_default=True, metavar="TIME", help="How long to train, such as 20m or 2h."
-)
+@click.option("--budget", metavar="TIME", help="How long to train, such as 20m or 2h.  [default: 30m]")
+@click.option("--epochs", type=click.FloatRange(0, min_open=True), metavar="N",
+              help="Go through all examples so many times instead.")  # fmt: skip
 @click.option(
     "--out", type=click.Path(path_type=Path), metavar="DIR", help="[default: adapters/mine in the home folder]"
 )
 @click.option("--start-from", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="ADAPTER",
               help="Go on from this adapter.  [default: the shipped one; with --base none]")  # fmt: skip
 @home_option
-def train(folders: tuple[Path, ...], base: Path | None, budget: str, out: Path | None, start_from: Path | None) -> None:
+def train(
+    folders: tuple[Path, ...],
+    base: Path | None,
+    budget: str | None,
+    epochs: float | None,
+    out: Path | None,
+    start_from: Path | None,
+) -> None:
     """Train an adapter on the examples. Stopped by Ctrl-C, the same command goes on."""
     from finetune.batches import encode
-    from finetune.examples import balanced
-    from finetune.train import Plan, Run
+    from finetune.examples import balanced, card
+    from finetune.export import DATA
+    from finetune.train import MOST_VALIDATED, Plan, Run, begun, validated
     from finetune.tune import read_found
 
-    seconds = _seconds(budget)
+    if budget and epochs:
+        raise click.UsageError("Give --budget or --epochs, not both.")
+    seconds = _seconds(budget or "30m")
     folders = folders or (settings().home / "finetune",)
     target = out or settings().adapters / "mine"
-    start_from = start_from or _shipped(base)
+    start_from = _origin(start_from, target) or _shipped(base)
     plan = _told(Plan(steps=0, **read_found(folders[0])), folders[0])
     training, validation = (balanced(part, plan.unanswered, plan.seed) for part in _read(folders))
+    _writable(target)
     loaded = _to_train(base)
     shown = encode(loaded, training, _MOST_TOKENS)
-    held_out = encode(loaded, _some(validation, _VALIDATED), _MOST_TOKENS)
+    held_out = encode(loaded, _some(validation, MOST_VALIDATED), _MOST_TOKENS)
     plan = replace(plan, fingerprint=_fingerprint(loaded.path, shown, start_from))
-    run = Run(loaded, _with_steps(plan, loaded, shown, target, seconds), target, start_from)
-    _train(run, shown, held_out)
-    loss = f"its validation loss is {run.progress.best:.3f}" if held_out else "there were no validation examples"
-    click.echo(f"{target / 'adapter'}: {loss}")
+    going_on = begun(target, plan)
+    plan = going_on or replace(plan, steps=_steps(loaded, shown, len(held_out), seconds, epochs))
+    run = Run(loaded, plan, target, start_from)
+    if going_on:
+        click.echo(f"{target}: {_where(run)}")
+    _train(run, shown, held_out[: validated(plan.steps)])
+    described = {"train": card(training), "valid": card(validation)}
+    (target / "adapter" / DATA).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
+    click.echo(f"{target / 'adapter'}: {_outcome(run.progress)}")
+    named = f" {target / 'adapter'}" if out else ""
+    click.echo(f"See what it is worth: askmynotes finetune evaluate{named}")
+
+
+def _origin(adapter: Path | None, target: Path) -> Path | None:
+    """The adapter to go on from. Raises NotesError where it is none, or is the one that will be written."""
+    if adapter and _adapter(adapter).resolve() == (target / "adapter").resolve():
+        raise NotesError(f"{adapter}: is what would be written anew: name another folder with --out")
+    return adapter
+
+
+def _steps(base: "Base", training: "list[Encoded]", validation: int, seconds: float, epochs: float | None) -> int:
+    """As many steps as were asked for, or as the time allows, and why."""
+    from finetune.train import Plan, steps_within
+
+    if epochs:
+        steps, why = math.ceil(epochs * len(training) / Plan.batch), "as --epochs asks"
+    else:
+        steps, each = steps_within(seconds, base, training, validation)
+        why = f"what fits into {seconds / 60:g} min with the validation, since one takes {each:.1f} s here"
+    rounds = steps * Plan.batch / len(training)
+    click.echo(f"{steps} steps of {Plan.batch} examples, {rounds:.1f} times through all {len(training)}: {why}")
+    return steps
+
+
+def _where(run: "Run") -> str:
+    if not run.progress.is_done:
+        return f"going on with a run, at step {run.progress.step} of {run.progress.end}"
+    return (
+        f"is trained to its end, {run.progress.step} steps; to train more, go on from it: --start-from "
+        f"{run.out / 'adapter'} --out ANOTHER"
+    )
+
+
+def _outcome(progress: "Progress") -> str:
+    """What training did to the validation loss."""
+    if not progress.validation:
+        return "there were no validation examples to say what training did"
+    (_, before), best = progress.validation[0], progress.best
+    if best < before:
+        return f"its validation loss fell from {before:.3f} to {best:.3f}"
+    return (
+        f"is what the run began with: its validation loss of {before:.3f} only rose. More examples help, or gentler "
+        "settings: `askmynotes finetune tune` looks for them"
+    )
 
 
 def _to_train(path: Path | None) -> "Base":
@@ -211,15 +292,20 @@ def _shipped(base: Path | None) -> Path | None:
 
 def _read(folders: tuple[Path, ...]) -> "tuple[list[Example], list[Example]]":
     """The training and the validation examples of all folders."""
-    from finetune.examples import read_examples
-
-    training, validation = (
-        [example for folder in folders for example in read_examples(folder / f"{name}.jsonl")]
-        for name in ("train", "valid")
-    )
+    training, validation = (_read_part(folders, name) for name in ("train", "valid"))
     if not training:
         raise NotesError(f"{folders[0] / 'train.jsonl'}: holds no examples: make some with `askmynotes finetune data`")
     return training, validation
+
+
+def _read_part(folders: tuple[Path, ...], name: str) -> "list[Example]":
+    from finetune.examples import read_examples
+
+    files = [folder / f"{name}.jsonl" for folder in folders]
+    for file in files:
+        if not file.is_file():
+            raise NotesError(f"{file}: cannot be read, for it is not there: `askmynotes finetune data` makes it")
+    return [example for file in files for example in read_examples(file)]
 
 
 def _told(plan: "Plan", folder: Path) -> "Plan":
@@ -241,23 +327,11 @@ def _some(examples: "list[Example]", most: int) -> "list[Example]":
     return random.Random(_SEED).sample(examples, min(most, len(examples)))
 
 
-def _with_steps(plan: "Plan", base: "Base", training: "list[Encoded]", target: Path, seconds: float) -> "Plan":
-    """The plan with the steps of the same run where it was begun, else with as many as the time allows."""
-    from finetune.train import measure, read_plan
-
-    begun = read_plan(target)
-    if begun and begun == replace(plan, steps=begun.steps):
-        click.echo(f"{target}: going on with a run of {begun.steps} steps")
-        return begun
-    step = measure(base, training)
-    steps = max(1, round(seconds / step))
-    click.echo(f"{steps} steps of {plan.batch} of {len(training)} examples, since one takes {step:.1f} s here")
-    return replace(plan, steps=steps)
-
-
 def _fingerprint(base: Path, training: "list[Encoded]", start_from: Path | None) -> str:
     """Tells runs on other examples, of another base or from another adapter apart."""
-    origin = (base.name, start_from and start_from.resolve().name)
+    from knowledge.models import sha256
+
+    origin = (base.name, start_from and sha256(start_from / "adapter_model.safetensors"))
     return hashlib.sha256(repr((origin, training)).encode()).hexdigest()[:16]
 
 
@@ -272,7 +346,10 @@ def _fingerprint(base: Path, training: "list[Encoded]", start_from: Path | None)
 def tune(folder: Path | None, base: Path | None, budget: str, trials: int) -> None:
     """Search the learning rate and the mix that `train` uses, with --base the rank too. Stopped by Ctrl-C, the same
     command goes on."""
+    from tqdm import tqdm
+
     from finetune.batches import encode
+    from finetune.train import MOST_VALIDATED
     from finetune.tune import FOUND, search, write_found
 
     seconds = _seconds(budget) / trials
@@ -281,12 +358,12 @@ def tune(folder: Path | None, base: Path | None, budget: str, trials: int) -> No
     if not validation:
         raise NotesError(f"{folder / 'valid.jsonl'}: holds no examples to compare the runs on")
     loaded = _to_train(base)
-    held_out = _some(validation, _VALIDATED)
+    held_out = _some(validation, MOST_VALIDATED)
     start_from = _shipped(base)
     fingerprint = _fingerprint(loaded.path, encode(loaded, examples, _MOST_TOKENS), start_from)
 
     def tell(tried: "Plan", loss: float) -> None:
-        click.echo(f"{_described(tried)}: validation loss {loss:.3f} of {tried.steps} steps")
+        tqdm.write(f"{_described(tried)}: validation loss {loss:.3f} after at most {tried.steps} steps")
 
     found = search(
         loaded, start_from, examples, held_out, _MOST_TOKENS, fingerprint, trials, seconds, folder / "tune", tell
@@ -338,7 +415,7 @@ def _tracker(out: Path, plan: "Plan") -> "Tracker | None":
 
 def _seconds(budget: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget.strip())
-    if not match:
+    if not match or not float(match[1]):
         raise click.BadParameter(f"{budget!r} is no time such as 20m or 2h", param_hint="--budget")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
@@ -356,6 +433,16 @@ def _adapter(folder: Path) -> Path:
     if not (folder / "adapter_model.safetensors").is_file():
         raise NotesError(f"{folder}: holds no adapter: make one with `askmynotes finetune train`")
     return folder
+
+
+#: What to do after each verdict of an evaluation.
+_ADVICE = {
+    "better": "Have the chat answer with it: askmynotes finetune export",
+    "no clear difference": "Stay with what you have, or go on: more examples (`finetune data --questions`) tell more, "
+    "and a longer run (`finetune train --budget 2h`) changes more.",
+    "worse": "Stay with what you have. More examples help (`finetune data --questions`), and gentler settings: "
+    "`finetune tune` looks for them.",
+}
 
 
 @finetune.command()
@@ -391,17 +478,19 @@ def evaluate(
     from finetune.base import load_base
     from finetune.device import for_replies
     from finetune.evaluate import as_dict, compare, table
-    from finetune.examples import read_examples
     from finetune.export import MEASURED
     from finetune.train import read_progress
     from knowledge.models import BASE_LANGUAGE_MODEL
 
     adapter = _adapter(adapter or _last_adapter())
     before = _shipped(base) if against is None else None if against == "base" else _adapter(Path(against))
-    files = [folder / "valid.jsonl" for folder in folders or (settings().home / "finetune",)]
-    examples = _some([example for file in files for example in read_examples(file)], most)
+    folders = folders or (settings().home / "finetune",)
+    examples = _some(_read_part(folders, "valid"), most)
     if len(examples) < 2:
-        raise NotesError(f"{files[0]}: holds too few examples to compare on: make more with `askmynotes finetune data`")
+        raise NotesError(
+            f"{folders[0] / 'valid.jsonl'}: holds too few examples to compare on: make more with `askmynotes finetune "
+            "data`"
+        )
     path = base or settings().models / BASE_LANGUAGE_MODEL
     loaded = load_base(path, torch.bfloat16, for_replies(path))
     with tqdm(total=len(examples), unit="example", disable=None) as bar:
@@ -411,7 +500,8 @@ def evaluate(
     if report:
         from finetune.report import render
 
-        report.write_text(render(adapter.name, result, compared, read_progress(adapter.parent)), encoding="utf-8")
+        name = adapter.resolve().parent.name if adapter.name == "adapter" else adapter.name
+        report.write_text(render(name, result, compared, read_progress(adapter.parent)), encoding="utf-8")
     if as_json:
         click.echo(json.dumps(result))
         return
@@ -420,6 +510,9 @@ def evaluate(
     click.echo(
         f"{result['verdict']}: the score of a reply changed by {low:+.3f} to {high:+.3f} on {len(examples)} examples"
     )
+    if report:
+        click.echo(f"{report}: every reply that changed")
+    click.echo(_ADVICE[result["verdict"]])
 
 
 @finetune.command()

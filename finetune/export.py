@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 Precision = Literal["q8_0", "f16"]
 
-#: What was measured of an adapter, in its folder.
-MEASURED = "evaluation.json"
+#: What was measured of an adapter, and what it was trained on, in its folder.
+MEASURED, DATA = "evaluation.json", "data.json"
 
 _PREFIX = "base_model.model."
 _ADAPTER_WEIGHTS = "adapter_model.safetensors"
@@ -91,6 +91,7 @@ def export(base: Path, adapter: Path, target: Path, precision: Precision) -> Non
         _write_gguf(part, source, _merged(source, changes, adapter), precision)
         card = {
             "measured": measured(adapter),
+            "data": _read(adapter / DATA),
             "chat_template": source.value("tokenizer.chat_template", ""),
             "eos": _token(source, "eos"),
             "sha256": sha256(part),
@@ -111,7 +112,10 @@ def export(base: Path, adapter: Path, target: Path, precision: Precision) -> Non
 
 def measured(adapter: Path) -> dict[str, Any] | None:
     """What `askmynotes finetune evaluate` found of an adapter."""
-    file = adapter / MEASURED
+    return _read(adapter / MEASURED)
+
+
+def _read(file: Path) -> dict[str, Any] | None:
     return json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
 
 

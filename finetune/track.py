@@ -42,7 +42,7 @@ class Tracker:
         return {run.info.run_id for run in self._client.search_runs([self._experiment()])}
 
     def _last_step(self, name: str) -> int:
-        return max((metric.step for metric in self._client.get_metric_history(self._run, name)), default=0)
+        return max((metric.step for metric in self._client.get_metric_history(self._run, name)), default=-1)
 
     def log(self, progress: Progress) -> None:
         """Log the losses that are new since the last time."""

@@ -11,10 +11,13 @@ import json
 import math
 import os
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,11 +36,27 @@ _ROWS_AT_ONCE = 8
 _WARM_UP = 0.03
 #: The last part of a run, in which the learning rate falls to nothing.
 _COOL_DOWN = 0.3
-#: How often the loss on the validation examples is taken, as a share of the run, and how many times in a row it may
-#: have got no better before the last part of the run begins early.
+#: How many times in a run the loss on the validation examples is taken at most, and how many times in a row it may have
+#: got no better before the last part of the run begins early.
 _CHECKS = 12
 _PATIENCE = 5
+#: On so many examples; more take time and tell little more.
+_LEAST_VALIDATED, MOST_VALIDATED = 32, 256
+#: Taking the loss of an example, in the time of training on it.
+_CHECKING = 0.3
 _CHECKPOINT_SECONDS = 120
+_CARD = """---
+base_model: {base}
+library_name: peft
+---
+A LoRA of rank {rank}, made with `askmynotes finetune train`. The licence of its base holds for it, and those of the
+texts that it was trained on (`data.json`). `evaluation.json` is what `askmynotes finetune evaluate` measured.
+"""
+_OTHER_PLAN = (
+    "{}: holds an unfinished run on other examples or of another plan: go on with those, remove it, or name another "
+    "folder with --out"
+)
+_NOT_WHOLE = "{}: the checkpoint is not whole: remove it, and the run begins anew"
 #: Steps that the speed is measured on, before a run is planned by it.
 _MEASURED = 3
 
@@ -62,12 +81,14 @@ class Progress:
 
     step: int = 0
     end: int = 0
-    seconds: float = 0.0
-    tokens: int = 0
     best: float = math.inf
     worse: int = 0
     training: list[tuple[int, float]] = field(default_factory=list)
     validation: list[tuple[int, float]] = field(default_factory=list)
+
+    @property
+    def is_done(self) -> bool:
+        return self.step >= self.end
 
 
 class Run:
@@ -96,20 +117,13 @@ class Run:
         """Train to the end of the plan, or of a shorter one where the validation loss gets no better; `tell` hears of
         every step with its loss. Whatever ends it, a checkpoint is kept."""
         order = islice(batches(training, self.plan.batch, self.plan.seed), self.progress.step, None)
-        check_every = max(1, self.plan.steps // _CHECKS)
-        saved = started = time.monotonic()
-        before = self.progress.seconds
+        self._save_checkpoint()  # the plan stands, and the folder can be written
+        saved = time.monotonic()
         try:
-            while self.progress.step < self.progress.end:
-                batch = next(order)
-                loss = self._step(batch)
-                self.progress.step += 1
-                self.progress.seconds = before + time.monotonic() - started
-                self.progress.tokens += sum(map(len, batch))
-                self.progress.training.append((self.progress.step, loss))
-                last = self.progress.step == self.progress.end
-                if validation and (last or self.progress.step % check_every == 0):
-                    self._check(validation)
+            self._check_if_due(validation)  # where a run was stopped before it had
+            while not self.progress.is_done:
+                loss = self._step(next(order))
+                self._check_if_due(validation)
                 tell(self.progress, loss)
                 if time.monotonic() - saved > _CHECKPOINT_SECONDS:
                     self._save_checkpoint()
@@ -133,6 +147,16 @@ class Run:
                 "the GPU has too little memory left: end what else runs there, or train on the CPU with "
                 "CUDA_VISIBLE_DEVICES= before the command; it goes on from the last checkpoint"
             ) from error
+        with _undisturbed():
+            self._learn()
+            self.progress.step += 1
+            self.progress.training.append((self.progress.step, total))
+        return total
+
+    def _learn(self) -> None:
+        """Move the weights by the gradients that are there."""
+        import torch
+
         for name, master in self._masters.items():
             master.grad = self._weights[name].grad.float()  # type: ignore[union-attr]
             self._weights[name].grad = None
@@ -141,7 +165,6 @@ class Run:
         self._optimiser.param_groups[0]["lr"] = self.plan.learning_rate * rate
         self._optimiser.step()
         self._copy_masters()
-        return total
 
     def _loss(self, rows: Sequence[Encoded]) -> "torch.Tensor":
         """Sum over the rows of the mean cross-entropy of each reply's tokens: a short reply weighs like a long one."""
@@ -157,13 +180,22 @@ class Run:
         lengths = learnt.sum(1, keepdim=True).expand_as(learnt)[learnt]
         return (losses / lengths).sum()
 
-    def _check(self, validation: Sequence[Encoded]) -> None:
-        """Take the validation loss, and keep the adapter where it is the best so far."""
+    def _check_if_due(self, validation: Sequence[Encoded]) -> None:
+        """Take the validation loss where it is time to, before the first step too, and it has not been taken."""
         import torch
 
+        step, checked = self.progress.step, self.progress.validation
+        is_due = step == self.progress.end or step % math.ceil(self.plan.steps / _CHECKS) == 0
+        if not validation or not is_due or (checked and step == checked[-1][0]):
+            return
         with torch.no_grad():
             ordered = sorted(validation, key=len)
             loss = sum(self._loss(rows).item() for rows in _cut(ordered, _ROWS_AT_ONCE)) / len(validation)
+        with _undisturbed():
+            self._checked(loss)
+
+    def _checked(self, loss: float) -> None:
+        """Note a validation loss, and keep the adapter where it is the best so far."""
         self.progress.validation.append((self.progress.step, loss))
         if loss < self.progress.best:
             self.progress.best, self.progress.worse = loss, 0
@@ -183,6 +215,10 @@ class Run:
     def _save_adapter(self) -> None:
         with _replacing(self.out / "adapter") as folder:
             self.model.save_pretrained(str(folder))
+            # in place of the empty form that PEFT leaves, which names a path of this machine
+            config: Any = self.model.peft_config["default"]
+            card = _CARD.format(base=self.base.path.name, rank=config.r)
+            (folder / "README.md").write_text(card, encoding="utf-8")
 
     def _save_checkpoint(self) -> None:
         from safetensors.torch import save_file
@@ -192,26 +228,20 @@ class Run:
         for name, master in self._masters.items():
             if master in state:
                 held |= {f"{key}.{name}": state[master][key] for key in ("exp_avg", "exp_avg_sq", "step")}
-        with _replacing(self.out / "checkpoint") as folder:
+        with _undisturbed(), _replacing(self.out / "checkpoint") as folder:
             save_file(held, folder / "state.safetensors")
             (folder / "progress.json").write_text(json.dumps(asdict(self.progress)), encoding="utf-8")
             (folder / "plan.json").write_text(json.dumps(asdict(self.plan)), encoding="utf-8")
 
     def _resume(self) -> None:
-        from safetensors.torch import load_file
-
-        folder = self.out / "checkpoint"
-        if not folder.is_dir():
+        found = read_progress(self.out)
+        if not found:
             return
-        found = read_progress(self.out) or self.progress
         if read_plan(self.out) != self.plan:
-            if found.step >= found.end:
+            if found.is_done:
                 return  # that one is done: its checkpoint gives way to the first of this one, its adapter to a better
-            raise NotesError(
-                f"{self.out}: holds an unfinished run on other examples or of another plan: name another folder or "
-                "remove it"
-            )
-        held = load_file(folder / "state.safetensors")
+            raise NotesError(_OTHER_PLAN.format(self.out))
+        held = _read_state(self.out)
         for name, master in self._masters.items():
             master.copy_(held[f"master.{name}"])
             if f"step.{name}" in held:
@@ -224,19 +254,62 @@ class Run:
         self.progress = found
 
 
+def begun(out: Path, plan: Plan) -> Plan | None:
+    """The plan of a run in this folder that differs from `plan` in its steps at most.
+
+    Raises NotesError where there is an unfinished run of another one.
+    """
+    kept, progress = read_plan(out), read_progress(out)
+    if kept and kept == replace(plan, steps=kept.steps):
+        return kept
+    if progress and not progress.is_done:
+        raise NotesError(_OTHER_PLAN.format(out))
+    return None
+
+
 def read_plan(out: Path) -> Plan | None:
-    """The plan of a run that was begun in this folder."""
-    file = out / "checkpoint" / "plan.json"
-    return Plan(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    """The plan of a run that was begun in this folder. Raises NotesError where its checkpoint is not whole."""
+    return _read_kept(out, "plan.json", Plan)
 
 
 def read_progress(out: Path) -> Progress | None:
-    """Where the run in this folder stands."""
-    file = out / "checkpoint" / "progress.json"
-    return Progress(**json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else None
+    """Where the run in this folder stands. Raises NotesError where its checkpoint is not whole."""
+    return _read_kept(out, "progress.json", Progress)
 
 
-def measure(base: Base, training: Sequence[Encoded]) -> float:
+def _read_kept(out: Path, name: str, kind: Callable[..., Any]) -> Any:
+    folder = out / "checkpoint"
+    _put_back(folder)
+    try:
+        return kind(**json.loads((folder / name).read_text(encoding="utf-8"))) if folder.is_dir() else None
+    except (OSError, ValueError, TypeError) as error:
+        raise NotesError(_NOT_WHOLE.format(folder)) from error
+
+
+def _read_state(out: Path) -> "dict[str, torch.Tensor]":
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(out / "checkpoint" / "state.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise NotesError(_NOT_WHOLE.format(out / "checkpoint")) from error
+
+
+def steps_within(seconds: float, base: Base, training: Sequence[Encoded], validation: int) -> tuple[int, float]:
+    """How many steps fit into a time, beside what validating on so many examples takes; and the seconds of a step."""
+    step = _measure(base, training)
+    checks = (_CHECKS + 1) * _CHECKING / Plan.batch  # of one example, in steps
+    in_all = seconds / step
+    return max(1, round(max(in_all / (1 + checks), in_all - checks * min(validation, MOST_VALIDATED)))), step
+
+
+def validated(steps: int) -> int:
+    """On how many examples a run is validated: on fewer where it is short, so that most of its time is for training."""
+    return min(MOST_VALIDATED, max(_LEAST_VALIDATED, steps))
+
+
+def _measure(base: Base, training: Sequence[Encoded]) -> float:
     """Seconds that a step takes, after a first one; the base is left as it was."""
     with tempfile.TemporaryDirectory() as work:
         run = Run(base, Plan(steps=_MEASURED + 1), Path(work))
@@ -253,15 +326,19 @@ def measure(base: Base, training: Sequence[Encoded]) -> float:
 def _with_adapter(base: Base, rank: int, start_from: Path | None) -> "PeftModel":
     import torch
     from peft import LoraConfig, PeftModel, get_peft_model
+    from safetensors import SafetensorError
 
     base.model.requires_grad_(False)
     if getattr(base.model, "is_loaded_in_4bit", False):
         _save_memory(base.model)
     base.model.name_or_path = base.path.name  # as PEFT records it: no path of this machine
     if start_from:
-        model: Any = PeftModel.from_pretrained(
-            base.model, start_from, is_trainable=True, local_files_only=True, torch_device=base.model.device.type
-        )
+        where: dict[str, Any] = {"local_files_only": True, "torch_device": base.model.device.type}
+        try:
+            model: Any = PeftModel.from_pretrained(base.model, start_from, is_trainable=True, **where)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise NotesError(f"{start_from}: is no whole adapter of {base.path.name} ({reason})") from error
     else:
         settings = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         model = get_peft_model(base.model, settings)
@@ -297,23 +374,56 @@ def _cut(rows: Sequence[Encoded], size: int) -> Iterator[Sequence[Encoded]]:
     return (rows[start : start + size] for start in range(0, len(rows), size))
 
 
-class _replacing:
-    """A folder to write into, which takes the place of `target` as soon as it is whole."""
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Ctrl-C waits for the end of what must not be done by half. Only the main thread hears of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    pressed: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
-    def __init__(self, target: Path) -> None:
-        self._target = target
-        self._new = target.with_name(target.name + ".new")
 
-    def __enter__(self) -> Path:
-        shutil.rmtree(self._new, ignore_errors=True)
-        self._new.mkdir(parents=True)
-        return self._new
+@contextmanager
+def _replacing(target: Path) -> Iterator[Path]:
+    """A folder to write into, which takes the place of `target` as soon as it is whole.
 
-    def __exit__(self, failed: object, *_: object) -> None:
-        if failed is None:
-            old = self._target.with_name(self._target.name + ".old")
+    Raises NotesError where it cannot be written.
+    """
+    from safetensors import SafetensorError
+
+    new, old = _beside(target)
+    try:
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        yield new
+        if target.exists():
             shutil.rmtree(old, ignore_errors=True)
-            if self._target.exists():
-                os.replace(self._target, old)
-            os.replace(self._new, self._target)
-            shutil.rmtree(old, ignore_errors=True)
+            os.replace(target, old)
+        os.replace(new, target)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(new, ignore_errors=True)
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise NotesError(
+            f"{target}: cannot be written ({reason}): make room on the disk or name another folder; the same command "
+            "goes on"
+        ) from error
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_back(target: Path) -> None:
+    """Where the power went just as a new one was to take its place, the old one is there again."""
+    _, old = _beside(target)
+    if old.is_dir() and not target.exists():
+        os.replace(old, target)
+
+
+def _beside(target: Path) -> tuple[Path, Path]:
+    """Where the new one is written, and where the old one lies meanwhile."""
+    return target.with_name(target.name + ".new"), target.with_name(target.name + ".old")

@@ -116,3 +116,22 @@ def test_what_is_wrong_is_told_in_one_line(settings, arguments, code, message):
     assert outcome.exit_code == code, outcome.output
     assert message in outcome.output
     assert "Traceback" not in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["train", "--budget", "0m"], 2, "'0m' is no time such as 20m or 2h"),
+        (["train", "--budget", "1m", "--epochs", "1"], 2, "Give --budget or --epochs, not both"),
+        (["train"], 1, "`askmynotes finetune data` makes it"),
+        (["train", "--start-from", "."], 1, "holds no adapter"),
+        (["data", "--out", "setup.cfg/x"], 1, "cannot be written"),
+    ],
+)
+def test_what_else_is_wrong_is_told_before_any_work(settings, tmp_path, monkeypatch, arguments, code, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "setup.cfg").write_text("")
+    outcome = run("finetune", *arguments, "--home", settings.home)
+    assert outcome.exit_code == code, outcome.output
+    assert message in outcome.output
+    assert "Traceback" not in outcome.output

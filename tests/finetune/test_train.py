@@ -1,5 +1,6 @@
 import dataclasses
 import random
+import signal
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from finetune.base import Base
 from finetune.batches import Encoded, batches, tensors
-from finetune.train import Plan, Run
+from finetune.train import Plan, Run, steps_within, validated
 from knowledge.errors import NotesError
 
 PLAN = Plan(steps=12, batch=4, rank=4, learning_rate=1e-2)
@@ -152,3 +153,97 @@ def test_only_replies_are_learnt():
     assert labels[0, :5].tolist() == [-100, -100, 8, 1, -100]
     assert labels[1, :3].tolist() == [9, 1, -100]
     assert (labels[:, 5:] == -100).all()
+
+
+def test_a_run_stopped_in_the_middle_of_a_step_or_of_validating_ends_as_if_it_had_not_been(base, tmp_path):
+    training, validation = always(5, 50, 1), always(5, 8, 2)
+    whole = Run(base, PLAN, tmp_path / "whole")
+    whole.train(training, validation, quiet)
+    whole.model.unload()
+    for stopped_after in (0, 1, 4, 9, 6):  # losses that were computed, of training and validation alike
+        run = Run(base, PLAN, tmp_path / "broken")
+        run._loss = counted(run._loss, stopped_after)
+        with pytest.raises(KeyboardInterrupt):
+            run.train(training, validation, quiet)
+        run.model.unload()
+    resumed = Run(base, PLAN, tmp_path / "broken")
+    resumed.train(training, validation, quiet)
+    losses = [(list(map(tuple, each.training)), list(map(tuple, each.validation))) for each in progress(whole, resumed)]
+    assert losses[0] == losses[1]
+    one, other = adapter(tmp_path / "whole"), adapter(tmp_path / "broken")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def progress(*runs):
+    return [run.progress for run in runs]
+
+
+def counted(compute, most):
+    """`compute`, in the middle of which Ctrl-C is pressed when it has been called so many times."""
+    calls = []
+
+    def counting(rows):
+        calls.append(rows)
+        if len(calls) > most:
+            signal.raise_signal(signal.SIGINT)
+        return compute(rows)
+
+    return counting
+
+
+def test_ctrl_c_waits_until_a_step_is_whole(base, tmp_path, monkeypatch):
+    run = Run(base, PLAN, tmp_path / "run")
+    moved = run._optimiser.step
+
+    def step():
+        signal.raise_signal(signal.SIGINT)
+        moved()
+
+    monkeypatch.setattr(run._optimiser, "step", step)
+    with pytest.raises(KeyboardInterrupt):
+        run.train(always(5, 20, 1), [], quiet)
+    assert run.progress.step == len(run.progress.training) == 1
+
+
+def test_a_run_goes_on_where_the_power_went_as_a_checkpoint_was_replaced(base, tmp_path):
+    def stop(progress, loss):
+        if progress.step == 3:
+            raise KeyboardInterrupt
+
+    run = Run(base, PLAN, tmp_path / "run")
+    with pytest.raises(KeyboardInterrupt):
+        run.train(always(5, 20, 1), [], stop)
+    run.model.unload()
+    checkpoint = tmp_path / "run" / "checkpoint"
+    checkpoint.rename(checkpoint.with_name("checkpoint.old"))
+    resumed = Run(base, PLAN, tmp_path / "run")
+    assert resumed.progress.step == 3
+    resumed.model.unload()
+    (checkpoint / "state.safetensors").write_bytes(b"cut off")
+    with pytest.raises(NotesError, match="checkpoint is not whole: remove it"):
+        Run(base, PLAN, tmp_path / "run")
+
+
+def test_a_folder_that_cannot_be_written_is_told_before_the_first_step(base, tmp_path):
+    (tmp_path / "file").write_text("")
+    run = Run(base, PLAN, tmp_path / "file" / "run")
+    with pytest.raises(NotesError, match="cannot be written"):
+        run.train(always(5, 20, 1), [], quiet)
+    assert run.progress.step == 0
+
+
+def test_training_that_only_spoils_keeps_what_it_began_with(base, tmp_path):
+    run = Run(base, dataclasses.replace(PLAN, steps=20), tmp_path / "run")
+    others = [dataclasses.replace(each, reply=(6, 7)) for each in always(6, 20, 2)]
+    run.train(always(5, 200, 1), others, quiet)
+    assert run.progress.best == run.progress.validation[0][1]
+    assert all((weight == 0).all() for name, weight in adapter(tmp_path / "run").items() if "lora_B" in name)
+
+
+def test_a_budget_counts_what_validating_takes(base, monkeypatch):
+    monkeypatch.setattr("finetune.train._measure", lambda base, training: 1.0)  # a step takes a second
+    few, _ = steps_within(100, base, [], 0)
+    some, _ = steps_within(100, base, [], 40)
+    many, _ = steps_within(100, base, [], 1000)
+    assert few == 100 > some > many >= 0.7 * 100
+    assert validated(many) <= many

@@ -53,3 +53,24 @@ def test_what_was_found_is_read_whole_or_refused(tmp_path):
     (tmp_path / "tuned.json").write_text(json.dumps({"rank": 4}))
     with pytest.raises(NotesError, match="not what `askmynotes finetune tune` wrote"):
         read_found(tmp_path)
+
+
+def test_a_run_of_a_search_that_was_stopped_goes_on_with_its_settings_and_no_settings_are_tried_twice(base, tmp_path):
+    tried, stopped = [], []
+
+    def tell(plan, loss):
+        tried.append(plan.learning_rate)
+        if len(tried) == 2 and not stopped:
+            stopped.append(tried.pop())
+            raise KeyboardInterrupt
+
+    def look(trials):
+        arguments = (examples(16), examples(4), 600, "one", trials, 0.01, tmp_path / "tune", tell)
+        return search(base, None, *arguments)
+
+    with pytest.raises(KeyboardInterrupt):
+        look(2)
+    look(3)
+    assert tried[1] == stopped[0]
+    assert len(set(tried)) == len(tried) == 3
+    assert not list((tmp_path / "tune").glob("*/trial-*"))
