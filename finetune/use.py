@@ -16,7 +16,8 @@ def choose(settings: Settings, name: str) -> str:
     changed(settings, changes)
     save(settings.home, changes)
     told = ", ".join(f'{key} = "{value}"' for key, value in changes.items() if value is not None)
-    return f"{settings.config}: {told or 'the model that is shipped'}"
+    back = "" if name == DEFAULT else f"; `askmynotes finetune use {DEFAULT}` goes back"
+    return f"{settings.config}: {told or 'the model that is shipped'}{back}"
 
 
 def chosen(settings: Settings, name: str) -> dict[str, str | None]:
