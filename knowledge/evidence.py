@@ -32,6 +32,7 @@ _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
+_ONLY_TAGS = re.compile(r"(?:#\w[\w/-]{0,100}\s*)+")  # they file a note, and say nothing in it
 _LINE_BREAK = re.compile(r"(?:\\| {2,})(?=\n)")
 # what Obsidian writes beside Markdown: callouts, links between notes, names of blocks
 _QUOTE_MARK = re.compile(r"^[ \t]*>[ \t]?(?:\[!\w{1,30}\][+-]?[ \t]*)?", re.MULTILINE)
@@ -87,7 +88,7 @@ def units(chunk: Chunk) -> list[Unit]:
             spans = [(*trim(chunk.text, start, end), "item" if kind == "row" else kind)]
         head = head if kind == "row" else ""
         for first, last, name in spans:
-            if first < last:
+            if first < last and not _ONLY_TAGS.fullmatch(chunk.text, first, last):
                 links_only = name != "code" and is_only_links(chunk.text[first:last])
                 found.append(Unit(chunk, first, last, "links" if links_only else name, head))
     return found

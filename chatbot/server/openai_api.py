@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, HTTPException, Request
-from fastapi import Path as InPath
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
@@ -33,8 +32,6 @@ if TYPE_CHECKING:
     from knowledge.store import Store
 
 MODEL = "askmynotes"
-#: What a route matches that takes slashes too.
-_ONE_LINE = r"^[^\n]*$"
 _EXTENSION = ("route", "intent", "short_answer", "citations", "links", "grounded", "engine", "timings_ms")
 
 
@@ -141,7 +138,7 @@ def router(conversations: Conversations, store: "Store") -> APIRouter:
         return {"object": "list", "data": [_model(name) for name in (MODEL, embedding)]}
 
     @routes.get("/models/{name:path}")
-    def model(name: Annotated[str, InPath(pattern=_ONE_LINE)]) -> dict[str, Any]:
+    def model(name: str) -> dict[str, Any]:
         """One of them."""
         if name not in (MODEL, embedding):
             raise HTTPException(404, f"there is no model {name!r}: there are {MODEL} and {embedding}")

@@ -28,6 +28,11 @@ def test_units_are_sentences_items_code_and_links_with_their_lines():
     ]
 
 
+def test_a_line_of_tags_says_nothing():
+    chunk = chunk_of("#garden #plot/47\n\nIssue #12 is open.\n\n- #todo\n- #todo mow\n\n#hiring\n")
+    assert [unit.text for unit in units(chunk)] == ["Issue #12 is open.", "- #todo", "- #todo mow"]
+
+
 def test_a_row_carries_the_header_of_its_table():
     chunk = chunk_of(
         "| Tap | Bar |\n|:--|--:|\n| hot \\| cold | 2 |\n\n| stray | row |\n\n"
