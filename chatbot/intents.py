@@ -9,16 +9,15 @@ threshold chosen, on predictions for examples that the classifier had not seen.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from knowledge.errors import NotesError
+from knowledge.stemming import stem, tokenizer
 
 if TYPE_CHECKING:
     import numpy as np
-    from nltk.stem import PorterStemmer
-    from nltk.tokenize import NLTKWordTokenizer
 
     from knowledge.encoder import Encoder
 
@@ -351,26 +350,7 @@ def _letters(text: str) -> list[str]:
 
 def tokens(text: str) -> list[str]:
     """Lower-case stems of the words and marks of `text`, by NLTK's word tokenizer and Porter's stemmer."""
-    return [_stem(token) for token in _tokenizer().tokenize(text.lower())]
-
-
-@cache
-def _tokenizer() -> "NLTKWordTokenizer":
-    from nltk.tokenize import NLTKWordTokenizer
-
-    return NLTKWordTokenizer()
-
-
-@lru_cache(maxsize=50_000)
-def _stem(token: str) -> str:
-    return _stemmer().stem(token)
-
-
-@cache
-def _stemmer() -> "PorterStemmer":
-    from nltk.stem import PorterStemmer
-
-    return PorterStemmer()
+    return [stem(token) for token in tokenizer().tokenize(text.lower())]
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,13 +3,14 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from knowledge.documents import Chunk, Hit, Link
 from knowledge.prompt import Passage
 from knowledge.query import parse
+from knowledge.stemming import stem
 from knowledge.store import Store
 from knowledge.text import (
     MARKDOWN_LINK,
@@ -26,7 +27,7 @@ from knowledge.text import (
 )
 
 if TYPE_CHECKING:
-    from nltk.stem import PorterStemmer
+    pass
 
 _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
@@ -410,16 +411,3 @@ def _introduces(item: Scored) -> bool:
 def stems(text: str) -> frozenset[str]:
     """The stems of all words of `text` that carry meaning."""
     return frozenset(stem(word) for word in words(text) if not is_stop_word(word))
-
-
-@lru_cache(maxsize=2**16)
-def stem(word: str) -> str:
-    """Porter's stem, as the full-text index has it."""
-    return _stemmer().stem(word)
-
-
-@cache
-def _stemmer() -> "PorterStemmer":
-    from nltk.stem import PorterStemmer
-
-    return PorterStemmer()
