@@ -627,12 +627,13 @@ class _Draft:
 
 def _introduction(section: Chunk, meant: int) -> str:
     """What is said before so many links of a section, or in place of them."""
+    heading = f"“{section.heading_path[-1]}”"
+    if section.url:
+        return f"There is an article on {heading}:"
     found = len(pointers(section))
-    whose = "the article on" if section.kind == "article" else "your notes on"
-    name = f"{whose} “{section.heading_path[-1]}”"
     if 0 < meant < found:
-        return f"Of the {found} links in {name}:"
-    return f"{name[0].upper()}{name[1:]} " + ("point to:" if meant else "say no more than that.")
+        return f"Of the {found} links in your notes on {heading}:"
+    return f"Your notes on {heading} " + ("point to:" if meant else "say no more than that.")
 
 
 def _runs(units: Sequence[Unit]) -> list[list[Unit]]:
