@@ -479,7 +479,7 @@ def evaluate(
     from finetune.device import for_replies
     from finetune.evaluate import as_dict, compare, table
     from finetune.export import MEASURED
-    from finetune.train import read_progress
+    from finetune.train import read_plan, read_progress
     from knowledge.models import BASE_LANGUAGE_MODEL
 
     adapter = _adapter(adapter or _last_adapter())
@@ -497,6 +497,8 @@ def evaluate(
         compared = compare(loaded, before, adapter, examples, adapter / "replies.jsonl", bar.update)
     result = as_dict(compared)
     (adapter / MEASURED).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    if (plan := read_plan(adapter.parent)) and (tracker := _tracker(adapter.parent, plan)):
+        tracker.log_result(result["after"])
     if report:
         from finetune.report import render
 

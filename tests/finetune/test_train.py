@@ -10,6 +10,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 
 from finetune.base import Base
 from finetune.batches import Encoded, batches, tensors
+from finetune.track import Tracker
 from finetune.train import Plan, Run, steps_within, validated
 from knowledge.errors import NotesError
 
@@ -247,3 +248,10 @@ def test_a_budget_counts_what_validating_takes(base, monkeypatch):
     many, _ = steps_within(100, base, [], 1000)
     assert few == 100 > some > many >= 0.7 * 100
     assert validated(many) <= many
+
+
+def test_a_store_that_mlflow_cannot_use_is_named(tmp_path):
+    store = tmp_path / "mlflow.sqlite"
+    store.write_text("no database, and longer than the head of one" * 10)
+    with pytest.raises(NotesError, match="mlflow.sqlite: MLflow cannot use it"):
+        Tracker(store, tmp_path / "run", PLAN)
