@@ -192,9 +192,9 @@ def verdict(compared: Sequence[Compared]) -> tuple[str, float, float]:
     """
     changes = [score(each.example, each.after) - score(each.example, each.before) for each in compared]
     mean = fmean(changes)
-    apart: dict[tuple[str, str], float] = {}
+    apart: dict[tuple[str, ...], float] = {}
     for each, change in zip(compared, changes, strict=True):
-        asked_for = (each.example.source, each.example.answer)
+        asked_for = _asked_for(each.example)
         apart[asked_for] = apart.get(asked_for, 0.0) + change - mean
     many = len(apart)
     reach = _INTERVAL * math.sqrt(sum(sum_ * sum_ for sum_ in apart.values()) * many / max(1, many - 1)) / len(changes)
@@ -202,6 +202,11 @@ def verdict(compared: Sequence[Compared]) -> tuple[str, float, float]:
     if many < _FEWEST:
         return "no clear difference", low, high
     return "better" if low > 0 else "worse" if high < 0 else "no clear difference", low, high
+
+
+def _asked_for(example: Example) -> tuple[str, ...]:
+    """The same for all ways to ask the same: the answer, where it stands, and what the example was made from."""
+    return (example.source, example.answer, *(example.passages[number - 1].heading for number in example.cited))
 
 
 def as_dict(compared: Sequence[Compared]) -> dict[str, Any]:
