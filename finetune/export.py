@@ -135,12 +135,13 @@ def agreement(
 def _transformers_replies(base: Path, adapter: Path, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
     import torch
     from peft import PeftModel
+    from tqdm import tqdm
 
     loaded = load_base(base, torch.float32)
     adapted: Any = PeftModel.from_pretrained(loaded.model, adapter, local_files_only=True, torch_device="cpu")
     model = adapted.merge_and_unload().eval().to(for_merging(base).name)
     replies = []
-    for prompt in prompts:
+    for prompt in tqdm(prompts, desc="transformers", unit="prompt", disable=None):
         ids = torch.tensor([loaded.prompt_ids(prompt)], device=model.device)
         end = loaded.tokenizer.eos_token_id
         written = model.generate(
@@ -152,11 +153,13 @@ def _transformers_replies(base: Path, adapter: Path, prompts: Sequence[Prompt], 
 
 
 def _gpt4all_replies(gguf: Path, prompts: Sequence[Prompt], max_tokens: int) -> list[str]:
+    from tqdm import tqdm
+
     markup = chat_markup(gguf)
     model = load(gguf)
     replies = []
     try:
-        for prompt in prompts:
+        for prompt in tqdm(prompts, desc="GPT4All", unit="prompt", disable=None):
             pieces: list[str] = []
             system = markup.before_system + prompt.system + markup.after_system
             model.prompt_model(
