@@ -508,13 +508,13 @@ def evaluate(
         click.echo(json.dumps(result))
         return
     click.echo("\n".join(table(result)))
-    low, high = result["change"]
-    click.echo(
-        f"{result['verdict']}: the score of a reply changed by {low:+.3f} to {high:+.3f} on {len(examples)} examples"
-    )
     if report:
         click.echo(f"{report}: every reply that changed")
-    click.echo(_ADVICE[result["verdict"]])
+    low, high = result["change"]
+    click.echo(
+        f"{result['verdict']}: the score of a reply changed by {low:+.3f} to {high:+.3f} on {len(examples)} examples. "
+        f"{_ADVICE[result['verdict']]}"
+    )
 
 
 @finetune.command()
