@@ -205,8 +205,11 @@ def verdict(compared: Sequence[Compared]) -> tuple[str, float, float]:
 
 
 def _asked_for(example: Example) -> tuple[str, ...]:
-    """The same for all ways to ask the same: the answer, where it stands, and what the example was made from."""
-    return (example.source, example.answer, *(example.passages[number - 1].heading for number in example.cited))
+    """The same for all ways to ask the same: the answer, where it stands, and what the example was made from; without
+    an answer, what was found for the question."""
+    found = [passage.heading for passage in example.passages]
+    stands = [found[number - 1] for number in example.cited]
+    return (example.source, example.answer, *(stands or found))
 
 
 def as_dict(compared: Sequence[Compared]) -> dict[str, Any]:

@@ -68,10 +68,10 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, small, tmp
     arguments = ["finetune", "train", "--data", data, "--out", out, "--budget", "1s", "--home", settings.home]
     trained = run(*arguments)
     assert trained.exit_code == 0, trained.output
-    assert "steps of 16 of" in trained.output
+    assert "steps of 16 examples" in trained.output
     assert (out / "training.png").read_bytes().startswith(b"\x89PNG")
     again = run(*arguments)
-    assert "going on with a run" in again.output
+    assert "is trained to its end" in again.output
     curve = json.loads((out / "training.json").read_text())
     assert logged(settings.home / "mlflow.sqlite") == [("FINISHED", len(curve["training"]), curve["validation"][-1][1])]
     evaluate = ["finetune", "evaluate", out / "adapter", "--data", data, "--json", "--home", settings.home]

@@ -92,10 +92,17 @@ def test_ways_to_ask_the_same_count_as_one():
     assert verdict(same)[0] == "no clear difference"
 
 
-def test_a_broken_adapter_is_named(settings, held_out, tmp_path):
+def test_different_questions_without_an_answer_count_apart():
+    passages = [(Passage(heading=f"Boiler {number}", lines=("It was built in 1998.",)),) for number in range(8)]
+    asked = [UNANSWERED.model_copy(update={"passages": each}) for each in passages]
+    assert verdict([Compared(each, WRONG, "Not in the notes.") for each in asked])[0] == "better"
+
+
+def test_a_broken_adapter_is_named(settings, checkpoint, held_out, tmp_path):
     shutil.copytree(ADAPTER, tmp_path / "adapter")
     weights = tmp_path / "adapter" / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:5000])
-    outcome = run("finetune", "evaluate", tmp_path / "adapter", "--data", held_out, "--home", settings.home)
+    arguments = ["finetune", "evaluate", tmp_path / "adapter", "--base", checkpoint, "--data", held_out]
+    outcome = run(*arguments, "--home", settings.home)
     assert outcome.exit_code == 1
-    assert f"{tmp_path / 'adapter'}: is no whole adapter of SmolLM2" in outcome.output
+    assert f"{tmp_path / 'adapter'}: is no whole adapter of " in outcome.output
