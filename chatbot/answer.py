@@ -380,23 +380,19 @@ class Assistant:
         yield draft.answer
 
     def _quote(self, section: Hit, evidence: Evidence, draft: "_Draft") -> None:
-        """Add what a section says and links to: the first one all that bears on the question, others their best."""
-        chosen = choose(section, evidence)
+        """Add what a section says and links to: the first one all that bears on the question, others their best; of a
+        section with links that were asked for, these alone."""
+        chosen = [] if _links_answer(draft.answer.why.asked, section.chunk) else choose(section, evidence)
         if draft.quoted:
             chosen = chosen[:1]
+        elif not draft.answer.parts and chosen:
+            draft.lead([item.unit for item in enumeration(chosen) or with_introduction(chosen)])
         elif not draft.answer.parts:
-            self._answer_directly(section.chunk, chosen, draft)
+            draft.point_from(section.chunk)
         draft.begin(section.chunk.heading_path[-1])
         draft.quote([item.unit for item in sorted(chosen, key=_reading_order)])
         draft.point_from(section.chunk)
         draft.quoted = True
-
-    def _answer_directly(self, section: Chunk, chosen: Sequence[Scored], draft: "_Draft") -> None:
-        """Say what a section answers: the links that were asked for, a list, or the sentence that fits best."""
-        if _links_answer(draft.answer.why.asked, section) or not chosen:
-            draft.point_from(section)
-        else:
-            draft.lead([item.unit for item in enumeration(chosen) or with_introduction(chosen)])
 
     def _say(
         self, engine: Engine, reading: Sequence[Excerpt], draft: "_Draft", clock: "_Clock", asker: str

@@ -40,8 +40,8 @@ _REQUEST = re.compile(
       | (?:(?:an?|all|any|are|can|could|do|find|get|give|got|have|i|is|list|me|my|need|open|please|search|show|some
             |that|the|there|this|want|was|we|were|what|what's|where|where's|which|would|you|your|for|to)\ ){0,8}
         (?:notes?|(?:any|some)thing(?!\ to\b)|(?P<links>links?|articles?|pages?|posts?|bookmarks?|sites?|websites?))[ ]
-        (?:(?:are|did|do|have|i|is|that|there|we|which|save|keep|kept|note|bookmark|saved|noted|bookmarked|read|down
-            |wrote|write)\ ){0,5}
+        (?:(?:are|at|did|do|have|i|is|look|see|should|that|there|we|which|save|keep|kept|note|bookmark|saved|noted
+            |bookmarked|read|down|wrote|write)\ ){0,5}
         (?:about|on|for|to)
     )\ (?=\S)""",
     re.IGNORECASE | re.VERBOSE,

@@ -93,10 +93,11 @@ def test_links_that_are_asked_for_together_are_all_given(add, assistant):
     assert len(assistant.answer("which links do I have on distributed systems?").links) == 8
 
 
-def test_who_asks_where_to_read_on_is_given_the_link_first(assistant):
+def test_who_asks_where_to_read_on_is_given_the_link(assistant):
     answer = assistant.answer("where can I read about the service of the boiler?")
-    assert answer.text.startswith("Your notes on “Boiler service” point to: [1]\n- [contract](https://hansen.example")
-    assert "serviced by Hansen & Sons" in answer.text
+    assert (
+        answer.text == "Your notes on “Boiler service” point to: [1]\n- [contract](https://hansen.example/contract) [1]"
+    )
 
 
 def test_what_is_quoted_stands_under_its_heading(assistant):

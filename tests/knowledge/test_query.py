@@ -79,6 +79,7 @@ def test_no_question_takes_minutes(piece):
         ("where did I write about roses", "roses", False),
         ("which links did I save about old roses?", "old roses?", True),
         ("Do I have an article on roses?", "roses?", True),
+        ("which page should I look at for old roses?", "old roses?", True),
         ("where's the link to the rose care page?", "the rose care?", True),
         ("show me my notes on roses", "roses", False),
         ("What do my notes say about roses?", "roses?", False),
