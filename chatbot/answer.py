@@ -245,8 +245,9 @@ class Assistant:
             parts = (Part("say", reply),)
             yield clock.done(replace(answer, route="intent", intent=intent, engine="intents", parts=parts))
             return
-        asked = standalone(question, earlier)
-        evidence = gather(asked, self._store, keep=leans_on(question, earlier))
+        before = leans_on(question, earlier, self._store)
+        asked = standalone(question, before)
+        evidence = gather(asked, self._store, keep=before)
         clock.mark("retrieve")
         decision = self._decide(asked, evidence) if question else None
         why = Why(asked, evidence.hits, decision)
@@ -303,8 +304,10 @@ class Assistant:
 
     def _intent(self, question: str) -> str | None:
         """The small talk that a question is, or None. It is a question to the notes as soon as it holds a word that
-        stands in them and not in the examples of the intent, or many strange words and no clear intent."""
-        if any(map(self._store.knows, self._strange(question, self._small_talk.responses))):
+        stands in them and not in the examples of the intent, asks for links, or has many strange words and no clear
+        intent."""
+        asks_for_links = parse(question).asks_for_links
+        if asks_for_links or any(map(self._store.knows, self._strange(question, self._small_talk.responses))):
             return None  # whatever the bot would say: most questions need not wait for it
         intent, confidence = self._intent_bot().predict(question)
         if intent is None:

@@ -236,7 +236,8 @@ def ask(question: Question, assistant: Assistant, store: Store) -> Result:
     for earlier in question.after:
         turns.append(_complete(assistant, earlier, turns))
     answer = _complete(assistant, question.q, turns)
-    found = store.search(standalone(question.q, turns), SEARCHED, keep=leans_on(question.q, turns))
+    before = leans_on(question.q, turns, store)
+    found = store.search(standalone(question.q, before), SEARCHED, keep=before)
     return Result(question, answer, sections(found))
 
 

@@ -4,19 +4,36 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from knowledge.documents import Chunk
-from knowledge.follow_up import leans, with_topic
+from knowledge.evidence import stems
+from knowledge.follow_up import leans, may_name_a_topic, with_topic
+from knowledge.store import Store
 
 if TYPE_CHECKING:
     from chatbot.answer import Answer
 
-
-def standalone(question: str, earlier: "Sequence[Answer]") -> str:
-    """`question` with the topic of the last answer from the notes added, where it leans on it; else as it is."""
-    sections = leans_on(question, earlier)
-    return with_topic(question, sections[0].heading_path[-1]) if sections else question
+#: The share of a heading's words, up to a colon, with which a question names it.
+_NAMED = 0.5
 
 
-def leans_on(question: str, earlier: "Sequence[Answer]") -> tuple[Chunk, ...]:
+def leans_on(question: str, earlier: "Sequence[Answer]", store: Store) -> tuple[Chunk, ...]:
     """The sections that the last answer from the notes cites, where `question` leans on it; else none."""
     cited = next((turn.citations for turn in reversed(earlier) if turn.citations), ())
-    return tuple(citation.chunk for citation in cited) if leans(question) else ()
+    sections = tuple(citation.chunk for citation in cited)
+    if not leans(question) or (may_name_a_topic(question) and _names_another(question, sections, store)):
+        return ()
+    return sections
+
+
+def _names_another(question: str, sections: Sequence[Chunk], store: Store) -> bool:
+    """Whether what is found for a question by itself has all its words in its heading, and is none of the sections."""
+    asked = stems(question)
+    for hit in store.search(question, 1):
+        named = stems(hit.chunk.heading_path[-1].partition(":")[0])
+        is_new = all(hit.chunk.heading_path != section.heading_path for section in sections)
+        return is_new and bool(asked) and asked <= named and len(asked) >= _NAMED * len(named)
+    return False
+
+
+def standalone(question: str, sections: Sequence[Chunk]) -> str:
+    """`question` with the topic of the sections that it leans on added; as it is where there are none."""
+    return with_topic(question, sections[0].heading_path[-1]) if sections else question

@@ -31,9 +31,10 @@ _FILTER = re.compile(
 )
 # words at the beginning that ask for notes and links and say nothing else, up to what these are to be about
 _REQUEST = re.compile(
-    r"""\W*(?:(?:hi|hey|hello|please|ok|okay|so)\W+)?(?:
+    r"""\W*(?:(?:hi|hey|hello|please|ok|okay|so|and|but)\W+)?(?:
         where\ (?:can|could|did|do|should)\ (?:i|we|one)\ (?:(?P<reading>read|learn)|write|note|find|look|hear)
-          (?:\ (?:up|down|out))?(?:\ (?:more|something|anything|information|info|details))?\ (?:about|on)
+          (?:\ (?:up|down|out))?(?:\ (?:more|something|anything|information|info|details))?
+          (?:\ (?:about|on)|(?=\W*(?:$|\()))
       | what\ (?:did|have)\ (?:i|we)\ (?:save|keep|kept|note|write|written|bookmark|collect)(?:e?d)?(?:\ down)?
           \ (?:about|on)
       | what\ do(?:es)?\ (?:my|the)\ notes?\ (?:say|have|mention|contain|tell\ me)\ (?:about|on)
@@ -43,7 +44,7 @@ _REQUEST = re.compile(
         (?:(?:are|at|did|do|have|i|is|look|see|should|that|there|we|which|save|keep|kept|note|bookmark|saved|noted
             |bookmarked|read|down|wrote|write)\ ){0,5}
         (?:about|on|for|to)
-    )\ (?=\S)""",
+    )(?:\ (?=\S)|\W*$|\W*(?=\())""",
     re.IGNORECASE | re.VERBOSE,
 )
 _AS_SUCH = re.compile(r" (?:links?|articles?|notes?|pages?|posts?|sites?|websites?)(?=\W{0,5}$)", re.IGNORECASE)

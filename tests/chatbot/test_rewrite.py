@@ -24,16 +24,39 @@ REFUSED = Answer("who won?", route="none")
         ("which package detects drift?", "which package detects drift?"),
     ],
 )
-def test_only_a_question_that_leans_on_the_last_answer_gets_its_topic(question, asked):
-    assert standalone(question, [KORNIA, REFUSED]) == asked
-    assert standalone(question, [REFUSED]) == question
-    assert standalone(question, []) == question
-    assert leans_on(question, [KORNIA, REFUSED]) == ((KORNIA.citations[0].chunk,) if asked != question else ())
+def test_only_a_question_that_leans_on_the_last_answer_gets_its_topic(store, question, asked):
+    before = leans_on(question, [KORNIA, REFUSED], store)
+    assert before == ((KORNIA.citations[0].chunk,) if asked != question else ())
+    assert standalone(question, before) == asked
+    assert leans_on(question, [REFUSED], store) == leans_on(question, [], store) == ()
+
+
+def test_a_question_that_goes_on_with_another_topic_is_about_that(add, store, settings):
+    add(
+        "## Boiler\nHansen services the boiler.\n## Mountain bike: who looks after it\nMiller services it.\n"
+        "## Settings of the boiler on a holiday\nOff.\n"
+    )
+    assistant = Assistant(store, settings, "extract")
+    first = assistant.answer("who services the boiler?")
+    for question, heading in (("what about the bike?", "Mountain bike"), ("and on holiday?", "Boiler")):
+        *_, second = assistant.stream(question, [first])
+        assert second.why.asked == (question if heading != "Boiler" else f"{question} (Boiler)")
+
+
+def test_where_to_read_on_leans_on_the_last_answer_and_is_no_small_talk(add, store, settings):
+    add(
+        "## Boiler\nHansen services the boiler.\n[contract](https://hansen.example/)\n## Bike\n[shop](https://bike.example)\n"
+    )
+    assistant = Assistant(store, settings, "extract")
+    first = assistant.answer("who services the boiler?")
+    for question in ("where can I read about it?", "and where can I read more?"):
+        *_, second = assistant.stream(question, [first])
+        assert [link["url"] for link in second.links] == ["https://hansen.example/"]
 
 
 def test_marks_in_a_topic_make_no_filter_of_it():
     cited = Answer("q", citations=(Citation(1, Chunk("n.md", "n", ('The "bed" #1',), (1, 2), "Text."), ((0, 5),)),))
-    assert parse(standalone("and what does it cost?", [cited])).phrases == ()
+    assert parse(standalone("and what does it cost?", [cited.citations[0].chunk])).phrases == ()
 
 
 def test_a_follow_up_is_answered_from_the_topic_of_the_last_answer(add, store, settings):

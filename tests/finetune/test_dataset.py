@@ -4,7 +4,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from chatbot.answer import Answer, Assistant, Citation
-from chatbot.rewrite import standalone
+from chatbot.rewrite import leans_on, standalone
 from finetune.dataset import examples
 from finetune.paraphrase import in_other_words
 from finetune.questions import drafted, index, rated, read_own, read_squad
@@ -88,7 +88,7 @@ def test_a_question_that_leans_on_the_last_answer_is_learnt_as_the_chat_asks_it(
         typed, _, topic = each.question.rpartition(" (")
         assert topic == f"{each.chunk.heading_path[-1]})"
         before = Answer("q", citations=(Citation(1, each.chunk, ((0, 1),)),))
-        assert standalone(typed, [before]) == each.question
+        assert standalone(typed, leans_on(typed, [before], store)) == each.question
     shown = [example for example in examples(store, asked, 1) if example.cited]
     assert shown
     assert {each.passages[each.cited[0] - 1].heading for each in shown} <= {
