@@ -233,7 +233,7 @@ async def _leave(engine, client):
             assert not asking.done(), asking
             await asyncio.sleep(0.02)
         asking.cancel()
-        return await asyncio.to_thread(engine.closed.wait, 20)
+        return await asyncio.to_thread(engine.closed.wait, 60)
 
 
 def test_an_mcp_client_that_cancels_or_leaves_ends_the_generation(home):
