@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from chatbot.markdown import answer_markdown, words
@@ -95,7 +96,7 @@ class Refused(BaseModel):
 
 
 class _Route(APIRoute):
-    """A route whose refusals have OpenAI's form."""
+    """A route that tells in OpenAI's form what is not valid."""
 
     def get_route_handler(self) -> Any:
         from fastapi.exceptions import RequestValidationError
@@ -109,8 +110,6 @@ class _Route(APIRoute):
                 first = error.errors()[0]
                 where = ".".join(str(part) for part in first["loc"] if part != "body")
                 return refused(400, f"{where}: {first['msg']}", where)
-            except HTTPException as error:
-                return refused(error.status_code, str(error.detail))
 
         return told
 
@@ -118,6 +117,15 @@ class _Route(APIRoute):
 def refusal(path: str, status: int, message: str) -> Response:
     """A refusal in the form of the interface that a path belongs to."""
     return refused(status, message) if path.startswith("/v1/") else JSONResponse({"detail": message}, status)
+
+
+def refuse(request: Request, error: Exception) -> Response:
+    """What is answered to an HTTP error, also to one that comes before any route: a path with a line break in it, a
+    body that is no text."""
+    assert isinstance(error, StarletteHTTPException)
+    told = refusal(request.scope["path"], error.status_code, str(error.detail))
+    told.headers.update(error.headers or {})
+    return told
 
 
 def refused(status: int, message: str, param: str | None = None) -> Response:

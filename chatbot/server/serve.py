@@ -50,6 +50,7 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
     elsewhere, and the MCP server at `/mcp`."""
     from fastapi import FastAPI
     from fastapi_offline import FastAPIOffline
+    from starlette.exceptions import HTTPException
 
     from chatbot.page.layout import mount_page
     from chatbot.page.texts import TITLE
@@ -79,10 +80,7 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
         static_url="/api/docs/files",
         responses={401: {"description": "There are users, and no key or password of one was sent"}},
     )
-    # no route takes a path with a line break in it
-    server.add_exception_handler(
-        404, lambda request, error: openai_api.refusal(request.url.path, 404, getattr(error, "detail", ""))
-    )
+    server.add_exception_handler(HTTPException, openai_api.refuse)
     # the last one is asked first
     server.add_middleware(PageFilesOnly, folder=service.settings.home / "gradio")
     server.add_middleware(LoginRequired, users=users, only_loopback=only_loopback)

@@ -91,6 +91,13 @@ def test_what_cannot_be_answered_is_refused_with_a_reason(client, path, body, st
     assert told["error"]["message"] if path.startswith("/v1") else told["detail"]
 
 
+def test_what_comes_to_no_route_is_refused_in_the_form_of_its_interface(client):
+    for refused in (client.get("/v1/models/a%0Ab"), client.post("/v1/embeddings", content=b'{"input": "\xff"}')):
+        assert refused.status_code in (400, 404)
+        assert refused.json()["error"]["message"]
+    assert client.get("/api/nothing").json()["detail"]
+
+
 @pytest.mark.parametrize("path", ["/", "/healthz", "/api/sources", "/v1/models", "/openapi.json", "/mcp/", "/config"])
 @pytest.mark.parametrize(
     "headers",
@@ -250,10 +257,18 @@ def test_an_mcp_client_that_cancels_or_leaves_ends_the_generation(home):
 
 def test_the_description_of_the_api_is_true(url):
     schema = schemathesis.openapi.from_url(f"{url}/openapi.json").exclude(method="POST", path="/api/ingest")
-    for operation in map(operator.methodcaller("ok"), schema.get_all_operations()):
+    operations = list(map(operator.methodcaller("ok"), schema.get_all_operations()))
+    asked = [operation.as_strategy() for operation in operations]
+    refused = [
+        operation.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE)
+        for operation in operations
+        if operation.method == "post"
+    ]
+    assert refused
+    for strategy in asked + refused:
 
         @limits(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
-        @given(case=operation.as_strategy())
+        @given(case=strategy)
         def check(case):
             case.call_and_validate(base_url=url)
 
