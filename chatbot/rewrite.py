@@ -26,12 +26,11 @@ def leans_on(question: str, earlier: "Sequence[Answer]", store: Store) -> tuple[
 
 def _names_another(question: str, sections: Sequence[Chunk], store: Store) -> bool:
     """Whether what is found for a question by itself has all its words in its heading, and is none of the sections."""
-    asked = stems(question)
-    for hit in store.search(question, 1):
-        named = stems(hit.chunk.heading_path[-1].partition(":")[0])
-        is_new = all(hit.chunk.heading_path != section.heading_path for section in sections)
-        return is_new and bool(asked) and asked <= named and len(asked) >= _NAMED * len(named)
-    return False
+    found = [hit.chunk.heading_path for hit in store.search(question, 1)]
+    if not found or found[0] in [section.heading_path for section in sections]:
+        return False
+    asked, named = stems(question), stems(found[0][-1].partition(":")[0])
+    return bool(asked) and asked <= named and len(asked) >= _NAMED * len(named)
 
 
 def standalone(question: str, sections: Sequence[Chunk]) -> str:

@@ -61,4 +61,4 @@ def asked_for(topic: str, section: Chunk, store: Store) -> list[Pointer]:
     ]
     least = _AS_GOOD * max(scores)
     best = [pointer for pointer, score in zip(found, scores, strict=True) if score >= least]
-    return best if len(best) <= _FEW else found[:_MOST]
+    return best if 0 < len(best) <= _FEW else found[:_MOST]  # none: not one of them is like the question

@@ -129,8 +129,8 @@ def refuse(request: Request, error: Exception) -> Response:
 
 
 def refused(status: int, message: str, param: str | None = None) -> Response:
-    refusal = _Refusal(message=message, type="invalid_request_error", param=param)
-    return JSONResponse(Refused(error=refusal).model_dump(), status)
+    error = _Refusal(message=message, type="invalid_request_error", param=param)
+    return JSONResponse(Refused(error=error).model_dump(), status)
 
 
 def router(conversations: Conversations, store: "Store") -> APIRouter:
