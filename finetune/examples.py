@@ -126,15 +126,25 @@ def _distinct(examples: Iterable[Example]) -> Iterator[Example]:
 
 
 def split(examples: Iterable[Example], share: float) -> tuple[list[Example], list[Example]]:
-    """Examples to train on, and about `share` of the sources to validate on.
+    """Examples to train on, and about `share` of the sources to validate on: of several at least one, and never all.
 
-    A source is on the side that its name's hash says, so that adding notes moves none from one side to the other.
+    A source is on the side that its name's hash says, so that adding notes moves none from one side to the other, but
+    where there are very few.
     """
+    examples = list(examples)
+    sources = sorted({example.source for example in examples}, key=_place)
+    held_out = sum(_place(source) < share for source in sources)
+    chosen = set(sources[: min(max(held_out, 1), len(sources) - 1)])
     sides: tuple[list[Example], list[Example]] = ([], [])
     for example in examples:
-        digest = hashlib.blake2b(example.source.encode("utf-8", "replace"), digest_size=8).digest()
-        sides[int.from_bytes(digest) < share * 2**64].append(example)
+        sides[example.source in chosen].append(example)
     return sides
+
+
+def _place(source: str) -> float:
+    """Where in [0, 1) the hash of a name lies."""
+    digest = hashlib.blake2b(source.encode("utf-8", "replace"), digest_size=8).digest()
+    return int.from_bytes(digest) / 2**64
 
 
 def balanced(examples: Sequence[Example], unanswered: float, seed: int) -> list[Example]:

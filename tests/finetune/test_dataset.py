@@ -51,6 +51,14 @@ def test_a_question_without_answers_points_to_its_section(made):
     assert {each.answer for each in found if each.cited} == {"See"}
 
 
+def test_no_part_of_a_long_section_that_answers_as_a_whole_counts_as_a_wrong_one(add, made):
+    paragraphs = (f"{'Knead the dough again and let it rest. ' * 20}Round {number}." for number in range(6))
+    add("# Sourdough\n\n" + "\n\n".join(paragraphs))
+    entries = [{"q": f"what do my notes say about sourdough, {n}?", "section": "Sourdough"} for n in range(20)]
+    for each in made(*entries):
+        assert each.cited or all(passage.heading != "Sourdough" for passage in each.passages)
+
+
 def test_the_answering_section_is_taken_out_of_some(made):
     entries = [
         {"q": f"who looks after the boiler, number {n}?", "section": "Boiler service", "answers": ["Hansen & Sons"]}

@@ -66,6 +66,15 @@ def test_all_of_one_source_stand_on_one_side_and_more_sources_move_none():
     assert set(training) <= set(split(few + more, 0.3)[0])
 
 
+def test_of_a_few_sources_one_is_held_out_and_the_only_one_is_trained_on():
+    for share in (0.0, 1.0):
+        training, validation = split([example(source=f"{name}.md") for name in "abc"], share)
+        assert len(training) >= 1
+        assert len(validation) >= 1
+    assert split([example()], 1.0) == ([example()], [])
+    assert split([], 0.1) == ([], [])
+
+
 def test_examples_without_an_answer_are_no_more_than_their_share():
     answered = [example(question=f"{n}?") for n in range(80)]
     others = [example(question=f"why {n}?", answer="", cited=()) for n in range(80)]
