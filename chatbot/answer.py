@@ -18,6 +18,7 @@ from chatbot.ground import supporting
 from chatbot.intents import IntentBot, load_small_talk, tokens
 from chatbot.rewrite import leans_on, standalone
 from chatbot.why import Removed, Why
+from knowledge.answer_type import asked_type
 from knowledge.documents import Chunk, Hit, Reference
 from knowledge.errors import NotesError
 from knowledge.evidence import (
@@ -492,10 +493,12 @@ def _not_enough(asked: str, sections: Sequence[Hit]) -> str:
     """Why the sections that match a question do not answer it, as far as their words tell."""
     held = frozenset[str]().union(*(stems(section.chunk.embedded_text) for section in sections))
     missing = dict.fromkeys(word for word in content_words(asked) if stems(word) - held)
-    if not missing:
-        return "The nearest passages match it only loosely"
     listed = ", ".join(f"“{beginning(word, _LONGEST_WORD)}”" for word in list(missing)[:_MOST_WORDS])
-    return f"The nearest passages do not mention {listed}"
+    reasons = [f"The nearest passages do not mention {listed}"] if listed else []
+    wanted = asked_type(asked)
+    if wanted and not wanted.is_in(sections[0].chunk, asked):
+        reasons.append(f"{'the best of them' if listed else 'The nearest passage'} gives no {wanted.name}")
+    return ", and ".join(reasons) or "The nearest passages match it only loosely"
 
 
 def _in_one_line(section: Hit, asked: str) -> str:

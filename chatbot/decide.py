@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from knowledge.answer_type import asked_type
 from knowledge.evidence import Evidence, gather, stems, word_weights
 from knowledge.query import parse
 from knowledge.store import Store
@@ -29,6 +30,7 @@ FEATURES = {
     "best unit of the first section": 1,
     "rarest word missing from the first section": -1,
     "log of the number of words": 0,
+    "price, time, number or name missing from the first section": -1,
 }
 
 
@@ -73,14 +75,17 @@ class Decider:
 
 def features(question: str, evidence: Evidence, store: Store) -> list[float]:
     """The figures named in FEATURES, for evidence with at least one hit."""
-    weights = word_weights(parse(question).topic, store)
+    topic = parse(question).topic
+    weights = word_weights(topic, store)
     first = evidence.sections[0]
+    asked = asked_type(topic)
     inside = stems(first.chunk.embedded_text)
     return [
         max(hit.similarity for hit in evidence.hits),
         max((item.score for item in evidence.scored if item.unit.chunk == first.chunk), default=first.score),
         max((weight for word, weight in weights.items() if word not in inside), default=0.0),
         math.log(1 + len(weights)),
+        float(asked is not None and not asked.is_in(first.chunk, topic)),
     ]
 
 

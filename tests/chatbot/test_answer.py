@@ -191,6 +191,22 @@ def test_a_refusal_of_words_that_all_stand_there_says_that_they_match_loosely(as
     assert "match it only loosely:" in answer.short_answer
 
 
+@pytest.mark.parametrize(
+    ("question", "missing"),
+    [("what do new bike tyres cost?", "price"), ("when was the sourdough book published?", "date or time"),
+     ("how many bike tyres did I buy?", "number"), ("who wrote the book on sourdough bread?", "name")],
+)  # fmt: skip
+def test_a_price_or_a_name_that_is_asked_for_must_stand_there(add, store, settings, question, missing):
+    add(
+        "## Bike tyres\nPump the tyres hard, harder in front.\n\n"
+        "## Books on bread\nThe sourdough book is on the top shelf.\n"
+    )
+    answer = Assistant(store, settings, "extract").answer(question)
+    assert answer.route == "none"
+    assert f"gives no {missing}:" in answer.short_answer
+    assert "gives no" not in refusing(Assistant(store, settings, "extract")).answer("is the bike red?").short_answer
+
+
 def test_a_refusal_stays_short_whatever_is_asked_and_noted(add, store, settings):
     add(f"## Noise\n{'noise ' * 400}\n\n## Characters\n{'字' * 400}\n")
     question = " ".join(f"{'x' * 200}{n}" for n in range(30))
