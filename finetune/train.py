@@ -56,6 +56,7 @@ _OTHER_PLAN = (
     "{}: holds an unfinished run on other examples or of another plan: go on with those, remove it, or name another "
     "folder with --out"
 )
+_NOT_WRITABLE = "{}: cannot be written ({}): make room on the disk or name another folder; the same command goes on"
 _NOT_WHOLE = "{}: the checkpoint is not whole: remove it, and the run begins anew"
 #: Steps that the speed is measured on, before a run is planned by it.
 _MEASURED = 3
@@ -115,23 +116,32 @@ class Run:
         self, training: Sequence[Encoded], validation: Sequence[Encoded], tell: Callable[[Progress, float], None]
     ) -> None:
         """Train to the end of the plan, or of a shorter one where the validation loss gets no better; `tell` hears of
-        every step with its loss. Whatever ends it, a checkpoint is kept."""
+        every step with its loss. Whatever ends it, a checkpoint is kept.
+
+        Raises NotesError where another process trains in the same folder.
+        """
+        with _alone(self.out):
+            self._save_checkpoint()  # the plan stands, and the folder can be written
+            try:
+                self._train(training, validation, tell)
+            finally:
+                self._save_checkpoint()
+            if not validation:
+                self._save_adapter()
+
+    def _train(
+        self, training: Sequence[Encoded], validation: Sequence[Encoded], tell: Callable[[Progress, float], None]
+    ) -> None:
         order = islice(batches(training, self.plan.batch, self.plan.seed), self.progress.step, None)
-        self._save_checkpoint()  # the plan stands, and the folder can be written
         saved = time.monotonic()
-        try:
-            self._check_if_due(validation)  # where a run was stopped before it had
-            while not self.progress.is_done:
-                loss = self._step(next(order))
-                self._check_if_due(validation)
-                tell(self.progress, loss)
-                if time.monotonic() - saved > _CHECKPOINT_SECONDS:
-                    self._save_checkpoint()
-                    saved = time.monotonic()
-        finally:
-            self._save_checkpoint()
-        if not validation:
-            self._save_adapter()
+        self._check_if_due(validation)  # where a run was stopped before it had
+        while not self.progress.is_done:
+            loss = self._step(next(order))
+            self._check_if_due(validation)
+            tell(self.progress, loss)
+            if time.monotonic() - saved > _CHECKPOINT_SECONDS:
+                self._save_checkpoint()
+                saved = time.monotonic()
 
     def _step(self, batch: Sequence[Encoded]) -> float:
         import torch
@@ -391,6 +401,24 @@ def _undisturbed() -> Iterator[None]:
 
 
 @contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the one trainer's place in a folder. Raises NotesError where another holds it, or it cannot be written."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / "training.lock", timeout=0).acquire()
+    except Timeout as error:
+        raise NotesError(
+            f"{folder}: another run trains there: wait until it is done, or name another folder with --out"
+        ) from error
+    except OSError as error:
+        raise NotesError(_NOT_WRITABLE.format(folder, error.strerror)) from error
+    with lock:
+        yield
+
+
+@contextmanager
 def _replacing(target: Path) -> Iterator[Path]:
     """A folder to write into, which takes the place of `target` as soon as it is whole.
 
@@ -410,10 +438,7 @@ def _replacing(target: Path) -> Iterator[Path]:
     except (OSError, SafetensorError) as error:
         shutil.rmtree(new, ignore_errors=True)
         reason = error.strerror if isinstance(error, OSError) else error
-        raise NotesError(
-            f"{target}: cannot be written ({reason}): make room on the disk or name another folder; the same command "
-            "goes on"
-        ) from error
+        raise NotesError(_NOT_WRITABLE.format(target, reason)) from error
     shutil.rmtree(old, ignore_errors=True)
 
 

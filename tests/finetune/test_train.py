@@ -4,6 +4,7 @@ import signal
 
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -124,6 +125,16 @@ def test_an_unfinished_run_of_another_plan_is_refused(base, tmp_path):
     run.model.unload()
     with pytest.raises(NotesError, match="another plan"):
         Run(base, dataclasses.replace(PLAN, rank=8), tmp_path / "run")
+
+
+def test_a_second_run_in_the_same_folder_waits_for_the_first(base, tmp_path):
+    run = Run(base, PLAN, tmp_path / "run")
+    (tmp_path / "run").mkdir()
+    with FileLock(tmp_path / "run" / "training.lock"), pytest.raises(NotesError, match="another run trains there"):
+        run.train(always(5, 20, 1), [], quiet)
+    assert not (tmp_path / "run" / "checkpoint").exists()
+    run.train(always(5, 20, 1), [], quiet)
+    assert run.progress.is_done
 
 
 def test_a_finished_run_gives_way_to_one_of_another_plan(base, tmp_path):
