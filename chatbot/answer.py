@@ -553,7 +553,7 @@ class _Draft:
     def say_if_supported(self, sentence: str, read: Sequence[Unit]) -> Unit | None:
         """Add a sentence of the model, and return the unit that supports it; where none does, or it has been said,
         remember why not."""
-        support, objection = supporting(sentence, parse(self.answer.why.asked).text, read)
+        support, objection = supporting(sentence, parse(self.answer.why.asked).text, read, self._store.similarity)
         if support and support.head and words(sentence) == words(support.text) and not self._holds(sentence):
             self.lead([support])
             return support

@@ -1,63 +1,179 @@
-"""Check what a model wrote against the evidence: a sentence counts only where one unit of the notes supports it."""
+"""Check what a model wrote against the evidence: a sentence counts only where one unit of the notes supports it.
+
+There is no second language model: a unit supports a sentence that has its words in its order, or most of them in
+another one and the same meaning by the embeddings, and that says nothing else where the unit says something.
+"""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from knowledge.evidence import Unit, stem, stems
 from knowledge.text import breaks_off, formula_spans, is_stop_word, words
 
-#: Share of a sentence's content words that must stand, in the same order, in the unit that supports it.
+#: The share of a sentence's content words that must stand in a unit in the same order ...
 SUPPORT = 0.8
+#: ... or in any order, with the cosine that their embeddings must have at least (tests/benchmarks/README.md).
+_PARAPHRASED = ((0.8, 0.55), (0.6, 0.8))
 
-_EXACT = re.compile(r"https?://\S+|`[^`]+`|\d+(?:[.,]\d+)*")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_EXACT = re.compile(r"https?://\S+|`[^`]+`|" + _NUMBER.pattern)
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_LEAD_IN = re.compile(
+    r"(?:yes|no), |(?:according to|based on|in) (?:your|my|the) notes?,? "
+    r"|(?:your|the) notes? (?:say|state|mention)s? (?:that )?",
+    re.I,
+)
+_POSSESSIVE = re.compile(r"['’]s$")
+_CLAUSE_END = re.compile(r"[,;:.!?()–—]")
 _NEGATIONS = frozenset({"no", "not", "never", "none", "without", "cannot", "nor", "neither", "n't"})
+#: Function words that make another statement of the same other words.
+_DIRECTIONS = frozenset("above after before below fewer first last least less more most only over under until".split())
+_APART = "its words do not stand together in one of the sentences chosen from the notes"
 
 
-def supporting(sentence: str, question: str, evidence: Sequence[Unit]) -> tuple[Unit | None, str]:
-    """The unit that supports `sentence`, or None; and why there is none.
+def supporting(
+    sentence: str, question: str, evidence: Sequence[Unit], similarity: Callable[[str, str], float]
+) -> tuple[Unit | None, str]:
+    """The unit that supports `sentence`, or None; and why there is none. `similarity` is the cosine of two texts.
 
-    Its words must stand in one unit, in the unit's order; numbers, addresses and code exactly; a negation on one side
-    only is no support, unless the question has it too; and it must say more than the question did. Of units that
-    support it as well, the first counts.
+    Numbers, addresses, code and names must stand in the unit, and a denial on one side only is no support; a name and
+    a denial may come from the question. The sentence must say more than the question did. Of units that support it as
+    well, the first counts.
     """
+    sentence = sentence[lead_in.end() :] if (lead_in := _LEAD_IN.match(sentence)) else sentence
     said = _sequence(sentence)
     if not said or set(said) <= stems(question):
         return None, "it says nothing that the question did not"
     if breaks_off(sentence) and any(formula_spans(unit.text) for unit in evidence):
         return None, "it breaks off inside a formula"
-    exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
-    for each in exact:
-        if not any(each in unit.text for unit in evidence):
-            return None, f"{each} stands in none of the sentences chosen from the notes"
-    shares = {
-        unit: _common_in_order(said, _sequence(unit.text)) / len(said)
+    judged = [
+        (_share(said, _sequence(unit.text)), _objection(sentence, question, unit, evidence, similarity))
         for unit in evidence
-        if all(each in unit.text for each in exact)
-    }
-    near = [unit for unit, share in shares.items() if share >= SUPPORT]
-    denials = {_negations(sentence), (_negations(sentence) + _negations(question)) % 2}
-    agreeing = [unit for unit in near if _negations(unit.text) in denials]
-    if agreeing:
-        return max(agreeing, key=lambda unit: shares[unit]), ""
-    if near:
-        return None, "it denies what the notes say" if _negations(sentence) else "the notes deny it"
-    return None, "its words do not stand together in one of the sentences chosen from the notes"
+    ]
+    supports = [(share, unit) for (share, objection), unit in zip(judged, evidence, strict=True) if not objection]
+    if supports:
+        return max(supports, key=lambda each: each[0])[1], ""
+    nearest = max(judged, key=lambda each: each[0], default=(0.0, _APART))
+    return None, nearest[1] if nearest[0] else _APART
+
+
+def _objection(
+    sentence: str, question: str, unit: Unit, evidence: Sequence[Unit], similarity: Callable[[str, str], float]
+) -> str:
+    """Why the unit does not support the sentence; empty where it does."""
+    return (
+        _denial(sentence, question, unit)
+        or _strange_detail(sentence, question, unit, evidence)
+        or _other_statement(sentence, unit, similarity)
+    )
+
+
+def _denial(sentence: str, question: str, unit: Unit) -> str:
+    denies = _denials(sentence)
+    if _denials(_compared(unit.text, _sequence(sentence))) in {denies, denies + _denials(question)}:
+        return ""
+    return "it denies what the notes say" if denies else "the notes deny it"
+
+
+def _strange_detail(sentence: str, question: str, unit: Unit, evidence: Sequence[Unit]) -> str:
+    """What the sentence says that the unit does not: a number, an address, code, a name, a direction, or a word of
+    another unit, where two are made into one."""
+    known = {*_sequence(unit.text), *_sequence(question)}
+    exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
+    missing = [each for each in exact if each not in unit.text]
+    missing += [name for name in _names(sentence) if not known.issuperset(_sequence(name))]
+    missing += _DIRECTIONS.intersection(words(sentence)).difference(words(unit.text), words(question))
+    for each in missing:
+        if not any(each.lower() in other.text.lower() for other in evidence):
+            return f"{each} stands in none of the sentences chosen from the notes"
+    elsewhere = {word for other in evidence for word in _sequence(other.text)} - known
+    if missing or not elsewhere.isdisjoint(_sequence(sentence)):
+        return _APART
+    if not _is_within(_NUMBER.findall(sentence), _NUMBER.findall(unit.text)):
+        return "it has the numbers of the notes in another order"
+    return ""
+
+
+def _other_statement(sentence: str, unit: Unit, similarity: Callable[[str, str], float]) -> str:
+    """Why the words that both have do not say the same."""
+    said, there = _sequence(sentence), _sequence(unit.text)
+    common = _common_in_order(said, there)
+    if replaced := _replaced(len(said), len(there), common):
+        both = zip((sentence, unit.text), replaced, strict=True)
+        return "where it says “{}”, the notes say “{}”".format(*(" ".join(_content(text)[at]) for text, at in both))
+    if len(common) >= SUPPORT * len(said):
+        return ""
+    shares = [(least, cosine) for least, cosine in _PARAPHRASED if _share(said, there) >= least]
+    is_paraphrase = shares and similarity(sentence, unit.said) >= min(cosine for _, cosine in shares)
+    return "" if is_paraphrase else _APART
+
+
+def _is_within(few: Sequence[str], many: Sequence[str]) -> bool:
+    """Whether these stand among the others in the same order."""
+    rest = iter(many)
+    return all(each in rest for each in few)
+
+
+def _content(text: str) -> list[str]:
+    """The words that carry meaning, in order."""
+    return [_POSSESSIVE.sub("", word) for word in words(text) if not is_stop_word(word)]
 
 
 def _sequence(text: str) -> list[str]:
-    return [stem(word) for word in words(text) if not is_stop_word(word)]
+    return list(map(stem, _content(text)))
 
 
-def _negations(text: str) -> int:
-    found = words(text)
-    return sum(word in _NEGATIONS or word.endswith("n't") for word in found) % 2
+def _share(said: Sequence[str], there: Sequence[str]) -> float:
+    return sum(word in there for word in said) / len(said)
 
 
-def _common_in_order(left: Sequence[str], right: Sequence[str]) -> int:
-    """Length of the longest common subsequence."""
-    row = [0] * (len(right) + 1)
-    for word in left:
-        diagonal = 0
-        for index, other in enumerate(right, start=1):
-            diagonal, row[index] = row[index], diagonal + 1 if word == other else max(row[index], row[index - 1])
-    return row[-1]
+def _names(sentence: str) -> list[str]:
+    """Words with a capital, the first one too: it may be a name, and a model seldom begins with a word of its own."""
+    found = (match.group() for match in _WORD.finditer(sentence))
+    return [word for word in found if word[0].isupper() and not is_stop_word(word.lower())]
+
+
+def _compared(text: str, said: Sequence[str]) -> str:
+    """The stretch of a text that a sentence speaks of: from the clause of the first word in common to the last one."""
+    common = [found for found in _WORD.finditer(text) if stem(_POSSESSIVE.sub("", found.group().lower())) in said]
+    if not common:
+        return text
+    ends = [end.end() for end in _CLAUSE_END.finditer(text, 0, common[0].start())]
+    return text[ends[-1] if ends else 0 : common[-1].end()]
+
+
+def _denials(text: str) -> int:
+    """How many negations a text has."""
+    return sum(word in _NEGATIONS or word.endswith("n't") for word in words(text))
+
+
+def _replaced(said: int, there: int, common: Sequence[tuple[int, int]]) -> tuple[slice, slice] | None:
+    """Where, in so many words of a sentence and of a unit, one says something in place of the other: between two words
+    in common, or one word for one word before the first of them or behind the last."""
+    for before, after in pairwise([(-1, -1), *common, (said, there)]):
+        ours, theirs = slice(before[0] + 1, after[0]), slice(before[1] + 1, after[1])
+        lengths = after[0] - before[0] - 1, after[1] - before[1] - 1
+        is_inside = before in common and after in common
+        if all(lengths) and (is_inside or lengths == (1, 1)):
+            return ours, theirs
+    return None
+
+
+def _common_in_order(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
+    """The places, on the left and on the right, of a longest common subsequence."""
+    lengths = [[0] * (len(right) + 1) for _ in range(len(left) + 1)]
+    for i in reversed(range(len(left))):
+        for j in reversed(range(len(right))):
+            same = left[i] == right[j]
+            lengths[i][j] = lengths[i + 1][j + 1] + 1 if same else max(lengths[i + 1][j], lengths[i][j + 1])
+    common, i, j = [], 0, 0
+    while i < len(left) and j < len(right):
+        if left[i] == right[j]:
+            common.append((i, j))
+            i, j = i + 1, j + 1
+        elif lengths[i + 1][j] >= lengths[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return common

@@ -162,6 +162,11 @@ class Store:
         found = self._embedded(texts)
         return np.stack([found[text] for text in texts])
 
+    def similarity(self, one: str, other: str) -> float:
+        """The cosine of the embeddings of two sentences."""
+        vectors = self.vectors_of([one, other])
+        return float(vectors[0] @ vectors[1])
+
     def rank_dense(self, query: str) -> list[Hit]:
         """The dense ranking alone, scored by the cosine."""
         asked = parse(query)

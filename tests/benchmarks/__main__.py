@@ -12,7 +12,7 @@ from pathlib import Path
 from chatbot.answer import Assistant
 from ingest.pipeline import ingest
 from knowledge.store import Store
-from tests.benchmarks import conversations, engines, finetune, intents, load, public_sets, speed
+from tests.benchmarks import conversations, engines, finetune, grounding, intents, load, public_sets, speed
 from tests.benchmarks import ingest as ingesting
 from tests.benchmarks.answers import score
 from tests.benchmarks.growth import growth
@@ -70,6 +70,7 @@ def _answers(notes: Path) -> Iterator[str]:
         yield str(score(Assistant(store, settings, "extract"), questions()))
         if notes == NOTES:
             yield str(conversations.score(Assistant(store, settings, "extract"), questions("conversations")))
+            yield from map(str, grounding.score(store.similarity, questions("grounding")))
             yield speed.search(settings.home, store, [entry["q"] for entry in asked])
             yield speed.extract_answer(store, settings, [entry["q"] for entry in asked[:40]])
             yield speed.cold_search(settings.home)

@@ -1,8 +1,10 @@
 import pytest
 
-from chatbot.ground import supporting
+from chatbot import ground
 from knowledge.documents import Chunk
 from knowledge.evidence import units
+from tests.benchmarks.grounding import score
+from tests.conftest import questions
 
 TEXT = """- Covariate shift: the inputs move.
 - Prior probability shift: the target moves.
@@ -13,10 +15,68 @@ TEXT = """- Covariate shift: the inputs move.
 """
 
 
+def supporting(sentence, question, evidence):
+    """As `ground.supporting`, where no two sentences mean the same by their embeddings."""
+    return ground.supporting(sentence, question, evidence, lambda one, other: 0.0)
+
+
 def test_a_formula_that_breaks_off_is_not_supported():
     chunk = Chunk("n.md", "n", ("Roots",), (1, 2), "The roots are $x = a + b$. They cost $5 each.")
     assert supporting("The roots are $x = a", "what?", units(chunk))[1] == "it breaks off inside a formula"
     assert supporting("They cost $5 each.", "what?", units(chunk))[0]
+
+
+BOILER = "The boiler is serviced by Hansen & Sons every October, and never in winter."
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Hansen & Sons service the boiler every October.",
+        "According to your notes, the boiler is serviced every October by Hansen & Sons.",
+        "Yes, in October.",
+        "The boiler's service is done by Hansen & Sons.",
+    ],
+)
+def test_other_words_in_another_order_are_supported_where_the_embeddings_mean_the_same(sentence):
+    chunk = Chunk("n.md", "n", ("Boiler",), (1, 1), BOILER)
+    support, objection = ground.supporting(sentence, "who looks after the boiler?", units(chunk), lambda *texts: 0.9)
+    assert support, objection
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("The boiler is serviced by Hansen & Meyer every October.", "Meyer stands in none"),
+        ("Miller & Sons service the boiler every October.", "Miller stands in none"),
+        ("The boiler is replaced by Hansen & Sons every October.", "it says “replaced”, the notes say “serviced”"),
+        ("The boiler is serviced by Hansen & Sons before October.", "before stands in none"),
+        ("The boiler is not serviced by Hansen & Sons.", "it denies what the notes say"),
+        ("The boiler is serviced in winter.", "the notes deny it"),
+    ],
+)
+def test_a_sentence_that_says_something_else_is_not_supported_whatever_the_embeddings_say(sentence, reason):
+    chunk = Chunk("n.md", "n", ("Boiler",), (1, 1), BOILER)
+    support, objection = ground.supporting(sentence, "what about it?", units(chunk), lambda *texts: 1.0)
+    assert support is None
+    assert reason in objection
+
+
+def test_numbers_keep_their_order():
+    chunk = Chunk("n.md", "n", ("Backup",), (1, 1), "It keeps 7 daily and 4 weekly snapshots.")
+    support, objection = supporting("It keeps 4 daily and 7 weekly snapshots.", "what?", units(chunk))
+    assert support is None
+    assert "another order" in objection
+
+
+def test_of_sentences_nobody_tuned_on_few_are_shown_that_the_notes_do_not_support(shipped, capsys):
+    outcomes = list(score(shipped.store.similarity, questions("grounding")))
+    with capsys.disabled():
+        print("", *outcomes, sep="\n  ")
+    for outcome in outcomes:
+        assert outcome.sentences > 150
+        assert outcome.unsupported < 0.13
+        assert outcome.supported > 0.5
 
 
 @pytest.fixture
