@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from knowledge.answer_type import asked_type
-from knowledge.evidence import Evidence, gather, stems, word_weights
+from knowledge.evidence import Evidence, gather, stems
 from knowledge.query import parse
 from knowledge.store import Store
+from knowledge.text import words
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,8 +29,9 @@ WEIGHTS = DATA / "weights.json"
 FEATURES = {
     "best cosine": 1,
     "best unit of the first section": 1,
-    "rarest word missing from the first section": -1,
+    "words of the question met least by the first section": 1,
     "log of the number of words": 0,
+    "log of the length of the first section": 0,
     "price, time, number or name missing from the first section": -1,
 }
 
@@ -76,15 +78,14 @@ class Decider:
 def features(question: str, evidence: Evidence, store: Store) -> list[float]:
     """The figures named in FEATURES, for evidence with at least one hit."""
     topic = parse(question).topic
-    weights = word_weights(topic, store)
     first = evidence.sections[0]
     asked = asked_type(topic)
-    inside = stems(first.chunk.embedded_text)
     return [
         max(hit.similarity for hit in evidence.hits),
         max((item.score for item in evidence.scored if item.unit.chunk == first.chunk), default=first.score),
-        max((weight for word, weight in weights.items() if word not in inside), default=0.0),
-        math.log(1 + len(weights)),
+        max(hit.least_met for hit in evidence.hits if hit.chunk.section == first.chunk.section),
+        math.log(1 + len(stems(topic))),
+        math.log(1 + len(words(first.chunk.text))),
         float(asked is not None and not asked.is_in(first.chunk, topic)),
     ]
 
@@ -92,7 +93,7 @@ def features(question: str, evidence: Evidence, store: Store) -> list[float]:
 # -- training ------------------------------------------------------------------------------------------------------
 
 #: Share of answerable questions that may be refused at the operating point.
-FALSE_REFUSALS = 0.07
+FALSE_REFUSALS = 0.05
 
 
 def examples(models: Path) -> Iterator[tuple[str, str, list[float]]]:

@@ -251,7 +251,7 @@ def sections(hits: Iterable[Hit]) -> tuple[Hit, ...]:
     """The best hit of each section, best first."""
     best: dict[tuple[str, tuple[str, ...]], Hit] = {}
     for hit in hits:
-        best.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
+        best.setdefault(hit.chunk.section, hit)
     return tuple(best.values())
 
 

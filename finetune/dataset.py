@@ -52,7 +52,7 @@ def examples(store: Store, asked: Iterable[Asked], seed: int) -> Iterator[Exampl
         if not each.answerable:
             shown = [[gold]] if way < _ALONE else shown
         else:
-            rest = [hit for hit in found if not _is_of(hit.chunk, each.chunk) and not _says(hit.chunk, each)]
+            rest = [hit for hit in found if hit.chunk.section != each.chunk.section and not _says(hit.chunk, each)]
             if way < _MISSING:
                 shown.append(about_as_good(rest))
             else:
@@ -65,12 +65,7 @@ def examples(store: Store, asked: Iterable[Asked], seed: int) -> Iterator[Exampl
 def _holds(section: Chunk, asked: Asked) -> bool:
     """Whether a section holds what was asked about: of a long one the chunk with the answer, where there is one."""
     chunk = asked.chunk
-    return _is_of(section, chunk) and (not asked.answers or chunk.text in section.text)
-
-
-def _is_of(section: Chunk, chunk: Chunk) -> bool:
-    """Whether both are of the same section."""
-    return (section.source, section.heading_path) == (chunk.source, chunk.heading_path)
+    return section.section == chunk.section and (not asked.answers or chunk.text in section.text)
 
 
 def _says(section: Chunk, asked: Asked) -> bool:

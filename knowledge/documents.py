@@ -71,6 +71,11 @@ class Chunk:
         return " › ".join(self.heading_path)
 
     @property
+    def section(self) -> tuple[str, tuple[str, ...]]:
+        """What all parts of one section have in common: the source and the heading path."""
+        return self.source, self.heading_path
+
+    @property
     def address(self) -> str | None:
         """Where a click on the passage leads: the article itself, or the first link that stands in a note."""
         return self.url or next((link.url for link in self.links if link.url), None)
@@ -189,9 +194,9 @@ class Hit:
     """A chunk found for a question.
 
     `similarity` is the cosine of the embeddings; `coverage` the share, 0 to 1, of the attainable BM25 score
-    (`Catalogue.match`); `token_similarity` the figure of late interaction and `relevance` that of a cross-encoder, each
-    0 where it was not asked for; `score` what the ranking went by. Ranks count from 1, and are None where that ranking
-    did not return the chunk among its candidates.
+    (`Catalogue.match`); `token_similarity` the figure of late interaction, `least_met` its figure for the words that
+    are met least, and `relevance` that of a cross-encoder, each 0 where it was not asked for; `score` what the ranking
+    went by. Ranks count from 1, and are None where that ranking did not return the chunk among its candidates.
     """
 
     chunk: Chunk
@@ -202,3 +207,4 @@ class Hit:
     dense_rank: int | None = None
     sparse_rank: int | None = None
     relevance: float = 0.0
+    least_met: float = 0.0

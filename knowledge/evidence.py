@@ -222,7 +222,7 @@ def gather(question: str, store: Store, keep: Sequence[Chunk] = ()) -> Evidence:
     hits = store.search(question, CONSIDERED, keep)
     by_section: dict[tuple[str, tuple[str, ...]], Hit] = {}
     for hit in hits:
-        by_section.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
+        by_section.setdefault(hit.chunk.section, hit)
     whole = (replace(hit, chunk=store.around(hit.chunk)) for hit in by_section.values())
     return weigh(question, hits, list(islice(_without_copies(whole), READ)), store)
 

@@ -1,8 +1,10 @@
 """Late interaction: how well the words of a query are met, one by one, by the words of a passage.
 
 Each word piece of the query looks for the most similar one in the passage, and the mean of what they find is the
-passage's figure (MaxSim: Khattab and Zaharia, "ColBERT", SIGIR 2020). The vectors are those that the encoder has made
-of the word pieces before it pools them, so they cost nothing more; of a passage's only the signs are kept.
+passage's figure (MaxSim: Khattab and Zaharia, "ColBERT", SIGIR 2020). What is met least tells a passage that answers
+from one that is only about the same: "Where was Copernicus born?" over a note on him that says nothing of it. The
+vectors are those that the encoder has made of the word pieces before it pools them, so they cost nothing more; of a
+passage's only the signs are kept.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
 #: As many multiplications as OpenBLAS leaves to one thread. Threads wait for each other longer than a product of this
 #: size takes where another program is at work.
 _AT_ONCE = 2**18
+#: How far the smooth minimum looks beyond the least one; chosen on the collections in `answerable/`.
+_SMOOTH = 0.05
 
 
 def signs(tokens: "np.ndarray") -> bytes:
@@ -23,23 +27,29 @@ def signs(tokens: "np.ndarray") -> bytes:
     return np.packbits(tokens > 0, axis=1).tobytes()
 
 
-def similarities(query: "np.ndarray", passages: Sequence[bytes]) -> list[float]:
-    """The figure of each passage, given as `signs`, for the word pieces of a query, of shape (tokens, dimension).
-
-    It lies between -1 and 1; 0 where either side has no word pieces.
-    """
+def met(query: "np.ndarray", passages: Sequence[bytes]) -> "np.ndarray":
+    """How well each word piece of a query, of shape (tokens, dimension), is met by each passage, given as `signs`:
+    between -1 and 1, of shape (passages, tokens). Where either side has no word pieces, one that is met with 0."""
     import numpy as np
 
     dimension = query.shape[1]
     tokens = np.array([len(passage) * 8 // dimension for passage in passages], dtype=int)
-    figures, filled = np.zeros(len(passages)), tokens > 0
+    figures, filled = np.zeros((len(passages), max(1, len(query)))), tokens > 0
     if len(query) and filled.any():
         unit = query / (np.linalg.norm(query, axis=1, keepdims=True) + 1e-9) / np.sqrt(dimension)
         starts = (np.cumsum(tokens) - tokens)[filled]
         best = np.maximum.reduceat(_sums_over_set_bits(b"".join(passages), unit), starts)
         # a set bit stands for +1 and an unset one for -1
-        figures[filled] = (2 * best - unit.sum(axis=1)).mean(axis=1)
-    return figures.tolist()
+        figures[filled] = 2 * best - unit.sum(axis=1)
+    return figures
+
+
+def least(figures: "np.ndarray") -> "np.ndarray":
+    """For each row of `met` how well those are met that are met least, of shape (passages,): a smooth minimum, lower
+    where several are met badly."""
+    import numpy as np
+
+    return -_SMOOTH * np.log(np.exp(-figures / _SMOOTH).mean(axis=1))
 
 
 def _sums_over_set_bits(packed: bytes, vectors: "np.ndarray") -> "np.ndarray":

@@ -31,6 +31,7 @@ class Candidate:
     similarity: float = 0.0
     coverage: float = 0.0
     token_similarity: float = 0.0
+    least_met: float = 0.0
     relevance: float | None = None
     dense_rank: int | None = None
     sparse_rank: int | None = None

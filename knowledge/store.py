@@ -21,7 +21,7 @@ from knowledge.catalogue import Catalogue, edition_path
 from knowledge.documents import Chunk, Document, Hit, LinkedPage, Listed, Reference, SourceFile
 from knowledge.encoder import Encoder, encoder_name, load_encoder
 from knowledge.errors import NotesError
-from knowledge.late_interaction import signs, similarities
+from knowledge.late_interaction import least, met, signs
 from knowledge.query import parse
 from knowledge.ranking import Candidate, Within, best_first, by_meaning, by_words, fused, split
 from knowledge.reranker import Reranker, load_reranker
@@ -111,11 +111,11 @@ class Store:
         return rows if within is None else rows & {row for ids in within.values() for row in ids}
 
     def _read_again(self, query: "np.ndarray", candidates: Sequence[Candidate]) -> None:
-        """Give candidates the figure of late interaction to the word pieces of the query."""
+        """Give candidates the figures of late interaction to the word pieces of the query."""
         found = self._catalogue.token_signs([each.vector_id for each in candidates])
-        figures = similarities(query, [found.get(each.vector_id, b"") for each in candidates])
-        for each, figure in zip(candidates, figures, strict=True):
-            each.token_similarity = figure
+        figures = met(query, [found.get(each.vector_id, b"") for each in candidates])
+        for each, mean, lowest in zip(candidates, figures.mean(axis=1), least(figures), strict=True):
+            each.token_similarity, each.least_met = float(mean), float(lowest)
 
     def _rerank(self, reranker: Reranker, question: str, near: Sequence[Candidate], far: Sequence[Candidate]) -> None:
         """Give the near candidates the figure of the reranker; in the far ones, not read, it finds nothing."""
@@ -140,6 +140,7 @@ class Store:
                 each.dense_rank,
                 each.sparse_rank,
                 each.relevance or 0.0,
+                each.least_met,
             )
             for each in candidates
             if each.row in chunks

@@ -124,10 +124,10 @@ def _unused_html(answer: Answer, dates: Mapping[str, str]) -> str:
 
 def unused(answer: Answer) -> list[Hit]:
     """The best chunk of each section that was found and not cited, best first."""
-    cited = {(citation.chunk.source, citation.chunk.heading_path) for citation in answer.citations}
+    cited = {citation.chunk.section for citation in answer.citations}
     found: dict[tuple[str, tuple[str, ...]], Hit] = {}
     for hit in answer.why.candidates:
-        found.setdefault((hit.chunk.source, hit.chunk.heading_path), hit)
+        found.setdefault(hit.chunk.section, hit)
     return [hit for section, hit in found.items() if section not in cited]
 
 

@@ -2,7 +2,11 @@ import numpy as np
 import pytest
 
 from knowledge.encoder import OnnxEncoder
-from knowledge.late_interaction import signs, similarities
+from knowledge.late_interaction import least, met, signs
+
+
+def similarities(query, passages):
+    return met(query, passages).mean(axis=1).tolist()
 
 
 @pytest.fixture(scope="module")
@@ -46,3 +50,15 @@ def test_where_there_are_no_words_nothing_is_met(tokens_of):
     assert len(none) == 0
     assert similarities(none, [signs(words)]) == [0.0]
     assert similarities(words, [signs(none), signs(words)])[0] == 0.0
+
+
+def test_what_is_met_least_tells_what_answers_from_what_is_about_the_same(tokens_of):
+    passages = [
+        "Nicolaus Copernicus came to the world in Torun in 1473.",
+        "Nicolaus Copernicus was a canon at Frombork and wrote on the orbits of the planets.",
+    ]
+    found = met(tokens_of("where was Copernicus born?"), list(map(signs, map(tokens_of, passages))))
+    answering, beside = least(found)
+    assert answering > beside
+    assert all(least(found) >= found.min(axis=1))
+    assert all(least(found) <= found.mean(axis=1))
