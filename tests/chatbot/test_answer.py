@@ -194,7 +194,7 @@ def test_a_refusal_of_words_that_all_stand_there_says_that_they_match_loosely(as
 @pytest.mark.parametrize(
     ("question", "missing"),
     [("what do new bike tyres cost?", "price"), ("when was the sourdough book published?", "date or time"),
-     ("how many bike tyres did I buy?", "number"), ("who wrote the book on sourdough bread?", "name")],
+     ("how many bike tyres did I buy?", "number"), ("who lent me the sourdough book?", "name")],
 )  # fmt: skip
 def test_a_price_or_a_name_that_is_asked_for_must_stand_there(add, store, settings, question, missing):
     add(
@@ -239,8 +239,10 @@ def test_small_talk_is_answered_without_the_notes_and_tells_the_truth(assistant)
 
 
 def test_what_the_model_says_is_shown_where_the_notes_support_it(assistant):
+    answer = scripted(assistant, "Hansen & Meyer service", " the boiler every October.").answer("who fixes the boiler?")
+    assert answer.engine == "extract", "another name is no support"
     answer = scripted(assistant, "Hansen & Sons service", " the boiler every October.").answer("who fixes the boiler?")
-    assert answer.engine == "extract", "another order of words is no support"
+    assert answer.short_answer == "Hansen & Sons service the boiler every October.", "in another order of words"
     answer = scripted(assistant, "The boiler is serviced by", " Hansen & Sons.").answer("who fixes the boiler?")
     assert answer.short_answer == "The boiler is serviced by Hansen & Sons."
     assert answer.engine == "scripted"
