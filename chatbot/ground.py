@@ -12,7 +12,7 @@ from knowledge.evidence import Unit, stem, stems
 from knowledge.text import breaks_off, formula_spans, is_stop_word, words
 
 #: The share of a sentence's content words that must stand in a unit in the same order ...
-SUPPORT = 0.8
+_IN_ORDER = 0.8
 #: ... or in any order, with the cosine that their embeddings must have at least (tests/benchmarks/README.md).
 _PARAPHRASED = ((0.8, 0.55), (0.6, 0.8))
 
@@ -102,7 +102,7 @@ def _other_statement(sentence: str, unit: Unit, similarity: Callable[[str, str],
     if replaced := _replaced(len(said), len(there), common):
         both = zip((sentence, unit.text), replaced, strict=True)
         return "where it says “{}”, the notes say “{}”".format(*(" ".join(_content(text)[at]) for text, at in both))
-    if len(common) >= SUPPORT * len(said):
+    if len(common) >= _IN_ORDER * len(said):
         return ""
     shares = [(least, cosine) for least, cosine in _PARAPHRASED if _share(said, there) >= least]
     is_paraphrase = shares and similarity(sentence, unit.said) >= min(cosine for _, cosine in shares)
