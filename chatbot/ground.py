@@ -1,7 +1,8 @@
 """Check what a model wrote against the evidence: a sentence counts only where one unit of the notes supports it.
 
 There is no second language model: a unit supports a sentence that has its words in its order, or most of them in
-another one and the same meaning by the embeddings, and that says nothing else where the unit says something.
+another one and the same meaning by the embeddings, and that says nothing else where the unit says something. A unit
+speaks of what its heading names: that may stand in the sentence too, or be all of it.
 """
 
 import re
@@ -37,23 +38,25 @@ def supporting(
 ) -> tuple[Unit | None, str]:
     """The unit that supports `sentence`, or None; and why there is none. `similarity` is the cosine of two texts.
 
-    Numbers, addresses, code and names must stand in the unit, and a denial on one side only is no support; a name and
-    a denial may come from the question. The sentence must say more than the question did. Of units that support it as
-    well, the first counts.
+    Numbers, addresses, code and names must stand in the unit or its heading, and a denial on one side only is no
+    support; a name and a denial may come from the question. The sentence must say more than the question did. Of units
+    that support it as well, those of the first section count, and of these the one with most of the question.
     """
     sentence = sentence[lead_in.end() :] if (lead_in := _LEAD_IN.match(sentence)) else sentence
-    said = _sequence(sentence)
-    if not said or set(said) <= stems(question):
+    content = _content(sentence)
+    if not content or stems(question).issuperset(map(stem, content)):
         return None, "it says nothing that the question did not"
     if breaks_off(sentence) and any(formula_spans(unit.text) for unit in evidence):
         return None, "it breaks off inside a formula"
     judged = [
-        (_share(said, _sequence(unit.text)), _objection(sentence, question, unit, evidence, similarity))
+        (_share(_beyond_heading(content, unit), unit), _objection(sentence, question, unit, evidence, similarity))
         for unit in evidence
     ]
     supports = [(share, unit) for (share, objection), unit in zip(judged, evidence, strict=True) if not objection]
     if supports:
-        return max(supports, key=lambda each: each[0])[1], ""
+        best, first = max(supports, key=lambda each: each[0])
+        as_good = [unit for share, unit in supports if share == best and unit.chunk == first.chunk]
+        return max(as_good, key=lambda unit: len(stems(unit.text) & stems(question))), ""
     nearest = max(judged, key=lambda each: each[0], default=(0.0, _APART))
     return None, nearest[1] if nearest[0] else _APART
 
@@ -79,33 +82,36 @@ def _denial(sentence: str, question: str, unit: Unit) -> str:
 def _strange_detail(sentence: str, question: str, unit: Unit, evidence: Sequence[Unit]) -> str:
     """What the sentence says that the unit does not: a number, an address, code, a name, a direction, or a word of
     another unit, where two are made into one."""
-    known = {*_sequence(unit.text), *_sequence(question)}
+    said_there = f"{_heading(unit)}\n{unit.text}"
+    known = {*_sequence(said_there), *_sequence(question)}
     exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
-    missing = [each for each in exact if each not in unit.text]
+    missing = [each for each in exact if each not in said_there]
     missing += [name for name in _names(sentence) if not known.issuperset(_sequence(name))]
     missing += _DIRECTIONS.intersection(words(sentence)).difference(words(unit.text), words(question))
     for each in missing:
-        if not any(each.lower() in other.text.lower() for other in evidence):
+        if not any(each.lower() in f"{_heading(other)}\n{other.text}".lower() for other in evidence):
             return f"{each} stands in none of the sentences chosen from the notes"
     elsewhere = {word for other in evidence for word in _sequence(other.text)} - known
     if missing or not elsewhere.isdisjoint(_sequence(sentence)):
         return _APART
-    if not _is_within(_NUMBER.findall(sentence), _NUMBER.findall(unit.text)):
+    if not _is_within(_NUMBER.findall(sentence), _NUMBER.findall(said_there)):
         return "it has the numbers of the notes in another order"
     return ""
 
 
 def _other_statement(sentence: str, unit: Unit, similarity: Callable[[str, str], float]) -> str:
     """Why the words that both have do not say the same."""
-    said, there = _sequence(sentence), _sequence(unit.text)
-    common = _common_in_order(said, there)
+    said, there = _beyond_heading(_content(sentence), unit), _content(unit.text)
+    common = _common_in_order(list(map(stem, said)), list(map(stem, there)))
     if replaced := _replaced(len(said), len(there), common):
-        both = zip((sentence, unit.text), replaced, strict=True)
-        return "where it says “{}”, the notes say “{}”".format(*(" ".join(_content(text)[at]) for text, at in both))
+        both = zip((said, there), replaced, strict=True)
+        return "where it says “{}”, the notes say “{}”".format(*(" ".join(content[at]) for content, at in both))
     if len(common) >= _IN_ORDER * len(said):
         return ""
-    shares = [(least, cosine) for least, cosine in _PARAPHRASED if _share(said, there) >= least]
-    is_paraphrase = shares and similarity(sentence, unit.said) >= min(cosine for _, cosine in shares)
+    beyond = [word for word in said if stem(word) not in _sequence(_heading(unit))]
+    shares = [(least, cosine) for least, cosine in _PARAPHRASED if _share(beyond, unit) >= least]
+    in_full = f"{_heading(unit)}: {unit.said}"
+    is_paraphrase = shares and similarity(sentence, in_full) >= min(cosine for _, cosine in shares)
     return "" if is_paraphrase else _APART
 
 
@@ -124,8 +130,29 @@ def _sequence(text: str) -> list[str]:
     return list(map(stem, _content(text)))
 
 
-def _share(said: Sequence[str], there: Sequence[str]) -> float:
-    return sum(word in there for word in said) / len(said)
+def _heading(unit: Unit) -> str:
+    return unit.chunk.heading_path[-1]
+
+
+def _beyond_heading(content: list[str], unit: Unit) -> list[str]:
+    """The words of a sentence but for what the unit need not say: all, where they stand so in its heading, and else
+    those that are the heading."""
+    said, heading = list(map(stem, content)), _sequence(_heading(unit))
+    if _place(said, heading) is not None:
+        return []
+    place = _place(heading, said)
+    return content if place is None else content[:place] + content[place + len(heading) :]
+
+
+def _place(few: list[str], many: list[str]) -> int | None:
+    """Where these stand among the others, one behind the other; None where they do not."""
+    places = range(len(many) - len(few) + 1)
+    return next((at for at in places if few and many[at : at + len(few)] == few), None)
+
+
+def _share(content: Sequence[str], unit: Unit) -> float:
+    there = _sequence(unit.text)
+    return sum(stem(word) in there for word in content) / len(content) if content else 1.0
 
 
 def _names(sentence: str) -> list[str]:
@@ -138,7 +165,7 @@ def _compared(text: str, said: Sequence[str]) -> str:
     """The stretch of a text that a sentence speaks of: from the clause of the first word in common to the last one."""
     common = [found for found in _WORD.finditer(text) if stem(_POSSESSIVE.sub("", found.group().lower())) in said]
     if not common:
-        return text
+        return ""
     ends = [end.end() for end in _CLAUSE_END.finditer(text, 0, common[0].start())]
     return text[ends[-1] if ends else 0 : common[-1].end()]
 

@@ -271,7 +271,6 @@ def _outcome(progress: "Progress") -> str:
 
 def _to_train(path: Path | None) -> "Base":
     """The model to tune, the default one where no other is named, on the device that is chosen for it, and said."""
-    import torch
 
     from finetune.base import load_base
     from finetune.device import for_training
@@ -280,7 +279,7 @@ def _to_train(path: Path | None) -> "Base":
     path = path or settings().models / BASE_LANGUAGE_MODEL
     device = for_training(path)
     click.echo(f"{path.name} {device}")
-    return load_base(path, torch.bfloat16, device)
+    return load_base(path, device.dtype, device)
 
 
 def _shipped(base: Path | None) -> Path | None:
@@ -472,7 +471,6 @@ def evaluate(
 
     Stopped by Ctrl-C, the same command goes on. The result is kept beside the adapter, for the card of its export.
     """
-    import torch
     from tqdm import tqdm
 
     from finetune.base import load_base
@@ -492,7 +490,8 @@ def evaluate(
             "data`"
         )
     path = base or settings().models / BASE_LANGUAGE_MODEL
-    loaded = load_base(path, torch.bfloat16, for_replies(path))
+    device = for_replies(path)
+    loaded = load_base(path, device.dtype, device)
     with tqdm(total=len(examples), unit="example", disable=None) as bar:
         compared = compare(loaded, before, adapter, examples, adapter / "replies.jsonl", bar.update)
     result = as_dict(compared)

@@ -8,6 +8,7 @@ import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from finetune.examples import Example, Passage
 from knowledge.documents import Chunk, Hit
@@ -41,7 +42,8 @@ class Asked:
 def examples(store: Store, asked: Iterable[Asked], seed: int) -> Iterator[Example]:
     """Up to two examples of an answerable question, one of them over what is found for it, and one of another.
 
-    An answer that is not in one line of what would be shown gives no example: only a reader of all could know it.
+    An answer that is neither in one line of what would be shown nor in the heading gives no example: only a reader of
+    all could know it.
     """
     for number, each in enumerate(asked):
         chance = random.Random(f"{seed} {number} {each.question}")
@@ -81,17 +83,18 @@ def _example(asked: Asked, store: Store, sections: Sequence[Hit]) -> Example | N
         return example.model_copy(update={"kind": "near"})
     if gold is None:
         return example
-    answer, kind = (SEE, "section") if not asked.answers else (_line_answer(asked, passages[gold - 1]), "span")
+    answer, kind = (SEE, "section") if not asked.answers else (_said_answer(asked, passages[gold - 1]), "span")
     return example.model_copy(update={"answer": answer, "cited": (gold,), "kind": kind}) if answer else None
 
 
-def _line_answer(asked: Asked, passage: Passage) -> str:
-    """The answer that most people gave, the shortest of equals, that stands in a line; empty where none does."""
-    for answer, _ in sorted(Counter(asked.answers).items(), key=lambda item: (-item[1], len(item[0]))):
-        said = " ".join(answer.split()).strip(" .,;:")
-        if said and any(said in line for line in passage.lines):
-            return said
-    return ""
+def _said_answer(asked: Asked, passage: Passage) -> str:
+    """The answer that most people gave, the shortest of equals, that stands in a line, or else in the heading, as that
+    of a note on what is asked for does; empty where none does."""
+    given = sorted(Counter(asked.answers).items(), key=lambda item: (-item[1], len(item[0])))
+    answers = [said for answer, _ in given if (said := " ".join(answer.split()).strip(" .,;:"))]
+    in_lines = (said for said in answers if any(said in line for line in passage.lines))
+    in_heading = (said for said in answers if said in passage.heading)
+    return next(chain(in_lines, in_heading), "")
 
 
 def _passage(excerpt: Excerpt) -> Passage:

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from knowledge.errors import NotesError
+
+if TYPE_CHECKING:
+    import torch
 
 #: Bytes of a weight: in bfloat16; in 4 bit, with its constants quantised too (Dettmers et al. 2023,
 #: https://arxiv.org/abs/2305.14314); in float32, as embeddings are held beside that.
@@ -30,6 +33,13 @@ class Device:
     def place(self) -> str:
         """In words."""
         return "on the CPU" if self.name == "cpu" else "on the GPU in 4 bit" if self.four_bit else "on the GPU"
+
+    @property
+    def dtype(self) -> "torch.dtype":
+        """What is quickest to compute in there: a CPU that has no unit for bfloat16 takes longer over it."""
+        import torch
+
+        return torch.bfloat16 if self.name == "cuda" or torch.cpu.get_capabilities().get("amx_bf16") else torch.float32
 
     def __str__(self) -> str:
         return f"{self.place}: {self.why}"

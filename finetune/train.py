@@ -1,10 +1,10 @@
 """Tune a model with low-rank adapters (LoRA, Hu et al. 2021, https://arxiv.org/abs/2106.09685).
 
-The frozen weights and the adapter compute in bfloat16, and on a GPU the frozen ones may be held in 4 bit (QLoRA,
-Dettmers et al. 2023, https://arxiv.org/abs/2305.14314); what the optimiser adds up stays in float32. Only replies are
-learnt, and the output layer is computed at their places only. A run is a plan, fixed at its beginning, and a
-checkpoint: killed at any moment it goes on from there with the same batches, and ends as if nothing had happened. What
-one device has checkpointed another goes on with.
+The frozen weights and the adapter compute in bfloat16 where the device is quick at it, in float32 elsewhere, and on a
+GPU the frozen ones may be held in 4 bit (QLoRA, Dettmers et al. 2023, https://arxiv.org/abs/2305.14314); what the
+optimiser adds up stays in float32. Only replies are learnt, and the output layer is computed at their places only. A
+run is a plan, fixed at its beginning, and a checkpoint: killed at any moment it goes on from there with the same
+batches, and ends as if nothing had happened. What one device has checkpointed another goes on with.
 """
 
 import json
@@ -355,7 +355,7 @@ def _with_adapter(base: Base, rank: int, start_from: Path | None) -> "PeftModel"
     for weight in model.parameters():
         if weight.requires_grad:
             # as the frozen weights: a mixture is converted at every layer, which takes as long as the work itself
-            weight.data = weight.data.to(torch.bfloat16)
+            weight.data = weight.data.to(torch.bfloat16 if weight.is_cuda else base.model.dtype)
     return model
 
 

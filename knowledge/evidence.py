@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from knowledge.documents import Chunk, Hit, Link
 from knowledge.prompt import Passage
@@ -25,9 +24,6 @@ from knowledge.text import (
     trim,
     words,
 )
-
-if TYPE_CHECKING:
-    pass
 
 _FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")

@@ -10,6 +10,7 @@ from peft import LoraConfig, get_peft_model
 
 from finetune.base import load_base
 from finetune.batches import batches, encode, tensors
+from finetune.device import CPU
 from finetune.examples import Example, Passage
 from finetune.train import Plan, Run
 from knowledge.models import BASE_LANGUAGE_MODEL
@@ -20,12 +21,12 @@ _STEPS = 6
 
 
 def steps(models: Path) -> str:
-    """A step of ours over one of a bare loop: the same LoRA in bfloat16, the loss of transformers, AdamW.
+    """A step of ours over one of a bare loop: the same LoRA in as many bits, the loss of transformers, AdamW.
 
     Both take turns on the same batches, the first of which is not counted.
     """
     path = models / BASE_LANGUAGE_MODEL
-    ours, theirs = load_base(path, torch.bfloat16), load_base(path, torch.bfloat16)
+    ours, theirs = load_base(path, CPU.dtype), load_base(path, CPU.dtype)
     plan = Plan(steps=_STEPS)
     shown = islice(batches(encode(ours, _examples(), 768), plan.batch, plan.seed), _STEPS + 1)
     times: dict[str, list[float]] = {"ours": [], "bare": []}

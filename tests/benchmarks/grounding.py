@@ -7,6 +7,9 @@ from chatbot.ground import supporting
 from knowledge.documents import Chunk
 from knowledge.evidence import units
 
+#: The heading of notes that were written without one.
+_UNNAMED = "note"
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -31,12 +34,18 @@ def score(similarity: Callable[[str, str], float], judged: Sequence[dict]) -> It
         entries = [entry for entry in judged if entry["set"] == name]
         shown = {True: [], False: []}
         for entry in entries:
-            read = [unit for text in (entry["unit"], *entry["beside"]) for unit in units(_note(text))]
+            notes = [_note(entry["unit"], entry.get("heading", _UNNAMED)), *map(_beside, entry["beside"])]
+            read = [unit for note in notes for unit in units(note)]
             support, _ = supporting(entry["sentence"], entry["question"], read, similarity)
             is_right = support is not None and (support.chunk.text == entry["unit"] or not entry["supported"])
             shown[entry["supported"]].append(is_right)
         yield Outcome(name, len(entries), *(sum(shown[side]) / len(shown[side]) for side in (True, False)))
 
 
-def _note(text: str) -> Chunk:
-    return Chunk("note.md", "note", ("note",), (1, 1), text)
+def _beside(entry: str | list[str]) -> Chunk:
+    """Another note: its text, or its heading and its text."""
+    return _note(entry) if isinstance(entry, str) else _note(entry[1], entry[0])
+
+
+def _note(text: str, heading: str = _UNNAMED) -> Chunk:
+    return Chunk("note.md", "note", (heading,), (1, 1), text)
