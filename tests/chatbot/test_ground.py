@@ -69,6 +69,45 @@ def test_numbers_keep_their_order():
     assert "another order" in objection
 
 
+KORNIA = "Differentiable image operations on the GPU, in PyTorch. Does not read files. From version 0.8 on."
+OPENCV = "Image operations on the CPU: resize, warp, blur."
+
+
+@pytest.mark.parametrize(
+    ("sentence", "unit"),
+    [
+        ("Kornia", "Differentiable image operations on the GPU, in PyTorch."),
+        ("Kornia has differentiable image operations.", "Differentiable image operations on the GPU, in PyTorch."),
+        ("Kornia, from version 0.8 on.", "From version 0.8 on."),
+    ],
+)
+def test_a_unit_supports_what_is_said_of_its_heading(sentence, unit):
+    evidence = [*_under("OpenCV", OPENCV), *_under("Kornia", KORNIA)]
+    support, objection = supporting(sentence, "which library does image operations on the GPU?", evidence)
+    assert support, objection
+    assert support.text == unit
+
+
+@pytest.mark.parametrize(
+    ("sentence", "reason"),
+    [
+        ("OpenCV has differentiable image operations.", "do not stand together"),  # the heading of another
+        ("Kornia warps and blurs on the CPU.", "do not stand together"),
+        ("Kornia, from version 0.9 on.", "0.9 stands in none"),
+        ("Kornia reads files.", "the notes deny it"),
+    ],
+)
+def test_a_heading_supports_nothing_that_stands_under_another(sentence, reason):
+    evidence = [*_under("OpenCV", OPENCV), *_under("Kornia", KORNIA)]
+    support, objection = supporting(sentence, "which library does image operations on the GPU?", evidence)
+    assert support is None
+    assert reason in objection
+
+
+def _under(heading, text):
+    return units(Chunk("n.md", "n", (heading,), (1, 1), text))
+
+
 def test_of_sentences_nobody_tuned_on_few_are_shown_that_the_notes_do_not_support(shipped, capsys):
     outcomes = list(score(shipped.store.similarity, questions("grounding")))
     with capsys.disabled():

@@ -37,6 +37,16 @@ def test_an_answer_is_cited_where_it_stands(made):
         assert any("Hansen & Sons" in line for line in each.passages[number - 1].lines)
 
 
+def test_the_heading_is_the_answer_where_the_text_under_it_does_not_say_it(add, made):
+    add("# Kornia\n\nDifferentiable image operations on the GPU, in PyTorch.")
+    entry = {"q": "which library has image operations on the GPU?", "section": "Kornia", "answers": ["Kornia"]}
+    found = [each for each in made(entry) if each.cited]
+    assert found
+    for each in found:
+        [number] = each.cited
+        assert each.answer == "Kornia" == each.passages[number - 1].heading
+
+
 def test_a_single_fact_serves_as_the_answer_and_a_section_is_a_source(made):
     found = made(
         {"q": "who looks after the boiler?", "section": "Boiler service", "must": ["Hansen & Sons"]},

@@ -3,7 +3,7 @@ import torch
 
 from finetune import device
 from finetune.base import four_bit, load_base
-from finetune.device import Device, Size, choose, for_merging, for_replies, for_training, size
+from finetune.device import CPU, Device, Size, choose, for_merging, for_replies, for_training, size
 from finetune.export import export
 from knowledge.errors import NotesError
 from tests.finetune.test_export import make_adapter, make_base
@@ -48,6 +48,20 @@ def test_the_default_model_fits_in_full_where_a_large_one_does_not(models, monke
 def test_a_machine_without_a_gpu_trains_on_its_cpu(base, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert str(for_training(base)) == "on the CPU: there is no CUDA GPU"
+
+
+@pytest.mark.parametrize(
+    ("device", "capabilities", "dtype"),
+    [
+        (CPU, {"amx_bf16": True}, torch.bfloat16),
+        (CPU, {"amx_bf16": False, "avx512_bf16": True}, torch.float32),
+        (CPU, {}, torch.float32),  # another architecture
+        (Device("cuda", "for the test"), {}, torch.bfloat16),
+    ],
+)
+def test_a_processor_without_a_unit_for_bfloat16_computes_in_float32(device, capabilities, dtype, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
+    assert device.dtype == dtype
 
 
 def test_the_size_of_a_model_is_known_before_its_weights_are_read(base):
