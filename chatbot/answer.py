@@ -5,6 +5,7 @@ a model writes is shown sentence by sentence, each once the notes are found to s
 supported, or there is no model, the notes are quoted.
 """
 
+import re
 import threading
 import time
 from collections.abc import Collection, Generator, Sequence
@@ -50,6 +51,8 @@ from knowledge.text import beginning, breaks_off, content_words, sentence_spans,
 MAX_REPLY_TOKENS = 96
 #: The confidence from which small talk may hold more strange words than known ones.
 SURE = 0.85
+#: A word with a capital inside, and not all in capitals.
+_NAME = re.compile(r"\b(?=\w*[a-z])\w+[A-Z]\w*")
 #: A refusal names so many words that are not mentioned, and shows so many characters of each of the nearest passages.
 _MOST_WORDS = 8
 _LONGEST_WORD = 40
@@ -305,10 +308,10 @@ class Assistant:
 
     def _intent(self, question: str) -> str | None:
         """The small talk that a question is, or None. It is a question to the notes as soon as it holds a word that
-        stands in them and not in the examples of the intent, asks for links, or has many strange words and no clear
-        intent."""
-        asks_for_links = parse(question).asks_for_links
-        if asks_for_links or any(map(self._store.knows, self._strange(question, self._small_talk.responses))):
+        stands in them and not in the examples of the intent, or that is written like a name ("GReaT"), asks for links,
+        or has many strange words and no clear intent."""
+        telling = [*_NAME.findall(question), *self._strange(question, self._small_talk.responses)]
+        if parse(question).asks_for_links or any(map(self._store.knows, telling)):
             return None  # whatever the bot would say: most questions need not wait for it
         intent, confidence = self._intent_bot().predict(question)
         if intent is None:

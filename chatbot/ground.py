@@ -136,11 +136,11 @@ def _heading(unit: Unit) -> str:
 
 def _beyond_heading(content: list[str], unit: Unit) -> list[str]:
     """The words of a sentence but for what the unit need not say: all, where they stand so in its heading, and else
-    those that are the heading."""
-    said, heading = list(map(stem, content)), _sequence(_heading(unit))
+    those that are the heading, where it does not say them."""
+    said, heading, there = list(map(stem, content)), _sequence(_heading(unit)), _sequence(unit.text)
     if _place(said, heading) is not None:
         return []
-    place = _place(heading, said)
+    place = None if set(heading) <= set(there) else _place(heading, said)
     return content if place is None else content[:place] + content[place + len(heading) :]
 
 

@@ -238,6 +238,20 @@ def test_small_talk_is_answered_without_the_notes_and_tells_the_truth(assistant)
     assert "Boiler service" in answer.text
 
 
+@pytest.mark.parametrize(("question", "route"), [("GReaT", "notes"), ("great", "intent")])
+def test_what_is_written_like_a_name_of_the_notes_is_no_small_talk(add, store, settings, question, route):
+    add("## GReaT\nMakes synthetic tables with a language model.\n\n## SDV\nSynthetic tables by copulas.\n")
+    assert Assistant(store, settings, "extract").answer(question).route == route
+
+
+def test_the_heading_is_the_answer_where_the_model_names_it(add, store, settings):
+    add("## Kornia\nDifferentiable image operations on the GPU.\n\n## OpenCV\nImage operations on the CPU.\n")
+    assistant = scripted(Assistant(store, settings, "extract"), "Kornia [1]")
+    answer = assistant.answer("which library runs image operations on the GPU?")
+    assert (answer.short_answer, answer.engine) == ("Kornia", "scripted")
+    assert answer.citations[0].quote == "Differentiable image operations on the GPU."
+
+
 def test_what_the_model_says_is_shown_where_the_notes_support_it(assistant):
     answer = scripted(assistant, "Hansen & Meyer service", " the boiler every October.").answer("who fixes the boiler?")
     assert answer.engine == "extract", "another name is no support"

@@ -142,7 +142,7 @@ def test_what_one_unit_says_is_supported_by_it(evidence, sentence, unit):
 @pytest.mark.parametrize(
     ("sentence", "reason"),
     [
-        ("Evidently writes small profiles.", "do not stand together"),  # two units in one
+        ("Evidently writes small profiles.", "it says “evidently”, the notes say “whylogs”"),  # two units in one
         ("The target moves the covariate inputs.", "do not stand together"),  # the right words, another order
         ("Store keys in the repository.", "the notes deny it"),
         ("Covariate shift: the inputs never move.", "it denies what the notes say"),
