@@ -82,14 +82,14 @@ def _denial(sentence: str, question: str, unit: Unit) -> str:
 def _strange_detail(sentence: str, question: str, unit: Unit, evidence: Sequence[Unit]) -> str:
     """What the sentence says that the unit does not: a number, an address, code, a name, a direction, or a word of
     another unit, where two are made into one."""
-    said_there = f"{_heading(unit)}\n{unit.text}"
+    said_there = _with_heading(unit)
     known = {*_sequence(said_there), *_sequence(question)}
     exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
     missing = [each for each in exact if each not in said_there]
     missing += [name for name in _names(sentence) if not known.issuperset(_sequence(name))]
     missing += _DIRECTIONS.intersection(words(sentence)).difference(words(unit.text), words(question))
     for each in missing:
-        if not any(each.lower() in f"{_heading(other)}\n{other.text}".lower() for other in evidence):
+        if not any(each.lower() in _with_heading(other).lower() for other in evidence):
             return f"{each} stands in none of the sentences chosen from the notes"
     elsewhere = {word for other in evidence for word in _sequence(other.text)} - known
     if missing or not elsewhere.isdisjoint(_sequence(sentence)):
@@ -132,6 +132,10 @@ def _sequence(text: str) -> list[str]:
 
 def _heading(unit: Unit) -> str:
     return unit.chunk.heading_path[-1]
+
+
+def _with_heading(unit: Unit) -> str:
+    return f"{_heading(unit)}\n{unit.text}"
 
 
 def _beyond_heading(content: list[str], unit: Unit) -> list[str]:

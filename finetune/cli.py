@@ -271,7 +271,6 @@ def _outcome(progress: "Progress") -> str:
 
 def _to_train(path: Path | None) -> "Base":
     """The model to tune, the default one where no other is named, on the device that is chosen for it, and said."""
-
     from finetune.base import load_base
     from finetune.device import for_training
     from knowledge.models import BASE_LANGUAGE_MODEL
