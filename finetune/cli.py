@@ -272,13 +272,13 @@ def _outcome(progress: "Progress") -> str:
 def _to_train(path: Path | None) -> "Base":
     """The model to tune, the default one where no other is named, on the device that is chosen for it, and said."""
     from finetune.base import load_base
-    from finetune.device import for_training
+    from finetune.device import dtype, for_training
     from knowledge.models import BASE_LANGUAGE_MODEL
 
     path = path or settings().models / BASE_LANGUAGE_MODEL
     device = for_training(path)
     click.echo(f"{path.name} {device}")
-    return load_base(path, device.dtype, device)
+    return load_base(path, dtype(path, device), device)
 
 
 def _shipped(base: Path | None) -> Path | None:
@@ -473,7 +473,7 @@ def evaluate(
     from tqdm import tqdm
 
     from finetune.base import load_base
-    from finetune.device import for_replies
+    from finetune.device import dtype, for_replies
     from finetune.evaluate import as_dict, compare, table
     from finetune.export import MEASURED
     from finetune.train import read_plan, read_progress
@@ -490,7 +490,7 @@ def evaluate(
         )
     path = base or settings().models / BASE_LANGUAGE_MODEL
     device = for_replies(path)
-    loaded = load_base(path, device.dtype, device)
+    loaded = load_base(path, dtype(path, device), device)
     with tqdm(total=len(examples), unit="example", disable=None) as bar:
         compared = compare(loaded, before, adapter, examples, adapter / "replies.jsonl", bar.update)
     result = as_dict(compared)

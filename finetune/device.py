@@ -34,13 +34,6 @@ class Device:
         """In words."""
         return "on the CPU" if self.name == "cpu" else "on the GPU in 4 bit" if self.four_bit else "on the GPU"
 
-    @property
-    def dtype(self) -> "torch.dtype":
-        """What is quickest to compute in there: a CPU that has no unit for bfloat16 takes longer over it."""
-        import torch
-
-        return torch.bfloat16 if self.name == "cuda" or torch.cpu.get_capabilities().get("amx_bf16") else torch.float32
-
     def __str__(self) -> str:
         return f"{self.place}: {self.why}"
 
@@ -102,6 +95,18 @@ def for_merging(path: Path) -> Device:
     if not (free := _free_on_gpu()):
         return CPU
     return choose(free, size(path).replying(FLOAT32))
+
+
+def dtype(path: Path, device: Device) -> "torch.dtype":
+    """What the model in this folder or GGUF file computes in there: bfloat16, but float32 on a CPU that has no unit for
+    bfloat16, which is slower at it, where half of the free memory holds the weights so."""
+    import psutil
+    import torch
+
+    if device.name == "cuda" or torch.cpu.get_capabilities().get("amx_bf16"):
+        return torch.bfloat16
+    fits = FLOAT32 * size(path).weights <= psutil.virtual_memory().available / 2
+    return torch.float32 if fits else torch.bfloat16
 
 
 def choose(free: float, full: float, four_bit: float | None = None, has_bitsandbytes: bool = False) -> Device:

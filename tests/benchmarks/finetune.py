@@ -10,7 +10,7 @@ from peft import LoraConfig, get_peft_model
 
 from finetune.base import load_base
 from finetune.batches import batches, encode, tensors
-from finetune.device import CPU
+from finetune.device import CPU, dtype
 from finetune.examples import Example, Passage
 from finetune.train import Plan, Run
 from knowledge.models import BASE_LANGUAGE_MODEL
@@ -26,7 +26,7 @@ def steps(models: Path) -> str:
     Both take turns on the same batches, the first of which is not counted.
     """
     path = models / BASE_LANGUAGE_MODEL
-    ours, theirs = load_base(path, CPU.dtype), load_base(path, CPU.dtype)
+    ours, theirs = (load_base(path, dtype(path, CPU)) for _ in range(2))
     plan = Plan(steps=_STEPS)
     shown = islice(batches(encode(ours, _examples(), 768), plan.batch, plan.seed), _STEPS + 1)
     times: dict[str, list[float]] = {"ours": [], "bare": []}

@@ -1,3 +1,6 @@
+from types import SimpleNamespace
+
+import psutil
 import pytest
 import torch
 
@@ -51,17 +54,22 @@ def test_a_machine_without_a_gpu_trains_on_its_cpu(base, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("device", "capabilities", "dtype"),
+    ("where", "capabilities", "free", "expected"),
     [
-        (CPU, {"amx_bf16": True}, torch.bfloat16),
-        (CPU, {"amx_bf16": False, "avx512_bf16": True}, torch.float32),
-        (CPU, {}, torch.float32),  # another architecture
-        (Device("cuda", "for the test"), {}, torch.bfloat16),
+        (CPU, {"amx_bf16": True}, 64 * GB, torch.bfloat16),
+        (CPU, {"amx_bf16": False, "avx512_bf16": True}, 64 * GB, torch.float32),
+        (CPU, {}, 64 * GB, torch.float32),  # another architecture
+        (CPU, {}, 32 * GB, torch.bfloat16),
+        (Device("cuda", "for the test"), {}, 64 * GB, torch.bfloat16),
     ],
 )
-def test_a_processor_without_a_unit_for_bfloat16_computes_in_float32(device, capabilities, dtype, monkeypatch):
+def test_a_processor_without_a_unit_for_bfloat16_computes_in_float32_where_that_fits(
+    where, capabilities, free, expected, monkeypatch
+):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    assert device.dtype == dtype
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=free))
+    monkeypatch.setattr(device, "size", lambda path: LARGE)
+    assert device.dtype("a 7B", where) == expected
 
 
 def test_the_size_of_a_model_is_known_before_its_weights_are_read(base):
