@@ -37,7 +37,7 @@ CARD_SUFFIX = ".json"
 BASE_LANGUAGE_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _BASE_SHA256 = "7c55844b1751626a522a8a1d40c99dd0b577c0faa08af2debdf9e83dbdeb9078"
 #: That with the adapter that comes with the program.
-LANGUAGE_MODEL_SHA256 = "4a519577cc927ec25ffcdd3866f772957003f057882a09ee69495306d9ae287f"
+LANGUAGE_MODEL_SHA256 = "a9ff67103f3da592dc1f367f2df02dadb640533eb136b0ee6f1995124b47c4d9"
 _DEFAULT_LICENCE = "apache-2.0"
 
 _CATALOGUE = "https://gpt4all.io/models/models3.json"
