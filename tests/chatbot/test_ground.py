@@ -69,8 +69,16 @@ def test_numbers_keep_their_order():
     assert "another order" in objection
 
 
-KORNIA = "Differentiable image operations on the GPU, in PyTorch. Does not read files. From version 0.8 on."
-OPENCV = "Image operations on the CPU: resize, warp, blur."
+def _under(heading, text):
+    return units(Chunk("n.md", "n", (heading,), (1, 1), text))
+
+
+TOOLS = [
+    *_under("OpenCV", "Image operations on the CPU: resize, warp, blur."),
+    *_under(
+        "Kornia", "Differentiable image operations on the GPU, in PyTorch. Does not read files. From version 0.8 on."
+    ),
+]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +90,7 @@ OPENCV = "Image operations on the CPU: resize, warp, blur."
     ],
 )
 def test_a_unit_supports_what_is_said_of_its_heading(sentence, unit):
-    evidence = [*_under("OpenCV", OPENCV), *_under("Kornia", KORNIA)]
-    support, objection = supporting(sentence, "which library does image operations on the GPU?", evidence)
+    support, objection = supporting(sentence, "which library does image operations on the GPU?", TOOLS)
     assert support, objection
     assert support.text == unit
 
@@ -98,17 +105,12 @@ def test_a_unit_supports_what_is_said_of_its_heading(sentence, unit):
     ],
 )
 def test_a_heading_supports_nothing_that_stands_under_another(sentence, reason):
-    evidence = [*_under("OpenCV", OPENCV), *_under("Kornia", KORNIA)]
-    support, objection = supporting(sentence, "which library does image operations on the GPU?", evidence)
+    support, objection = supporting(sentence, "which library does image operations on the GPU?", TOOLS)
     assert support is None
     assert reason in objection
 
 
-def _under(heading, text):
-    return units(Chunk("n.md", "n", (heading,), (1, 1), text))
-
-
-def test_of_sentences_nobody_tuned_on_few_are_shown_that_the_notes_do_not_support(shipped, capsys):
+def test_few_sentences_are_shown_that_the_notes_do_not_support(shipped, capsys):
     outcomes = list(score(shipped.store.similarity, questions("grounding")))
     with capsys.disabled():
         print("", *outcomes, sep="\n  ")
