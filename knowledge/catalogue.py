@@ -19,6 +19,7 @@ from knowledge.documents import Chunk, Document, Link, LinkedPage, Listed, Place
 from knowledge.errors import NotesError, remedy
 from knowledge.filters import DAY, FUNCTIONS, condition
 from knowledge.query import Query
+from knowledge.stemming import spellings
 from knowledge.text import content_words
 
 #: BM25 weights of the full-text columns: a heading says what its section is about.
@@ -414,7 +415,7 @@ class Catalogue:
         terms = list(dict.fromkeys(content_words(query)))
         if not terms:
             return []
-        expression = " OR ".join(map(_quoted, terms))
+        expression = " OR ".join(map(_in_any_form, terms))
         # the plus sign keeps SQLite from asking the full-text index for each row by itself
         only = "" if within is None else "AND +rowid IN (SELECT value FROM json_each(?))"
         inside = [] if within is None else [json.dumps(list(within))]
@@ -428,7 +429,7 @@ class Catalogue:
 
     def frequency(self, word: str) -> int:
         """Number of chunks that hold `word` in any of its forms."""
-        return self._one("SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?", _quoted(word)) or 0
+        return self._one("SELECT count(*) FROM chunks_fts WHERE chunks_fts MATCH ?", _in_any_form(word)) or 0
 
     def rarity(self, word: str) -> float:
         """Inverse document frequency of `word` in any of its forms, as FTS5's bm25() has it."""
@@ -523,6 +524,11 @@ def _places(values: Collection) -> str:
 def _quoted(term: str) -> str:
     """A term as an FTS5 string, so that nothing in it is taken for an operator."""
     return '"' + term.replace('"', "") + '"'
+
+
+def _in_any_form(word: str) -> str:
+    """An FTS5 expression for a word and for what else it may be called (`spellings`)."""
+    return " OR ".join(map(_quoted, spellings(word)))
 
 
 def _statements(script: str) -> Iterator[str]:

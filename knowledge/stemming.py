@@ -1,4 +1,7 @@
-"""NLTK's word tokenizer and Porter's stemmer, imported without what takes most of NLTK's time and is not used here."""
+"""The forms of a word: Porter's stem, and the short names of months and days. And NLTK's word tokenizer.
+
+NLTK is imported without what takes most of its time and is not used here.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -11,10 +14,24 @@ if TYPE_CHECKING:
     from nltk.tokenize import NLTKWordTokenizer
 
 
+#: Names that notes shorten and questions spell out. The short forms of March, Saturday and Sunday are other words too.
+_NAMES = (
+    *(("january", "jan"), ("february", "feb"), ("april", "apr"), ("june", "jun"), ("july", "jul"), ("august", "aug")),
+    *(("september", "sept", "sep"), ("october", "oct"), ("november", "nov"), ("december", "dec"), ("monday", "mon")),
+    *(("tuesday", "tue", "tues"), ("wednesday", "wed"), ("thursday", "thu", "thur", "thurs"), ("friday", "fri")),
+)
+_SPELLINGS = {spelling: names for names in _NAMES for spelling in names}
+
+
+def spellings(word: str) -> tuple[str, ...]:
+    """A word in lower case, or all names of the month or the day that it is a name of, the full one first."""
+    return _SPELLINGS.get(word, (word,))
+
+
 @lru_cache(maxsize=2**16)
 def stem(word: str) -> str:
-    """Porter's stem, as the full-text index has it."""
-    return _stemmer().stem(word)
+    """Porter's stem, as the full-text index has it, of a word or of the full name that it is short for."""
+    return _stemmer().stem(spellings(word)[0])
 
 
 @cache

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+from knowledge.stemming import stem
+
 
 def test_words_are_stemmed_without_libraries_that_take_longer_to_import_than_the_rest():
     code = (
@@ -11,3 +13,7 @@ def test_words_are_stemmed_without_libraries_that_take_longer_to_import_than_the
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["hous ['a', 'b', '.']", "[]"]
+
+
+def test_only_names_of_months_and_days_that_are_nothing_else_have_a_short_form():
+    assert [stem(word) for word in ("oct", "tues", "mar", "sat")] == [stem("october"), stem("tuesday"), "mar", "sat"]

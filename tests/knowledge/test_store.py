@@ -34,6 +34,12 @@ def test_words_are_found_in_other_forms_and_without_accents(add, store):
     assert store.rank_sparse("cafe")[0].chunk.heading_path == ("Café",)
 
 
+@pytest.mark.parametrize(("asked", "found"), [("October", "Concert"), ("wed", "Choir"), ("sat", "Cat")])
+def test_a_month_or_a_day_is_found_by_its_full_and_its_short_name(add, store, asked, found):
+    add("## Concert\n16 Oct, in black.\n## Choir\nEvery Wednesday at eight.\n## Cat\nShe sat there.\n")
+    assert [hit.chunk.heading for hit in store.rank_sparse(f"what is on in {asked}?")] == [found]
+
+
 def test_the_heading_counts_more_than_the_text(add, store):
     add("## Regression\nStraight lines.\n## Lines\nAbout regression once.\n## Cats\nPurr.\n## Dogs\nBark.\n")
     assert store.rank_sparse("regression")[0].chunk.heading_path == ("Regression",)
