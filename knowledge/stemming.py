@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from nltk.tokenize import NLTKWordTokenizer
 
 
-#: Names that notes shorten and questions spell out. The short forms of March, Saturday and Sunday are other words too.
+#: Names that notes shorten and questions spell out; not where the short form is another word or a person's name too
+#: (January, March, Saturday, Sunday).
 _NAMES = (
-    *(("january", "jan"), ("february", "feb"), ("april", "apr"), ("june", "jun"), ("july", "jul"), ("august", "aug")),
+    *(("february", "feb"), ("april", "apr"), ("june", "jun"), ("july", "jul"), ("august", "aug")),
     *(("september", "sept", "sep"), ("october", "oct"), ("november", "nov"), ("december", "dec"), ("monday", "mon")),
     *(("tuesday", "tue", "tues"), ("wednesday", "wed"), ("thursday", "thu", "thur", "thurs"), ("friday", "fri")),
 )

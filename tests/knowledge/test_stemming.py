@@ -16,4 +16,4 @@ def test_words_are_stemmed_without_libraries_that_take_longer_to_import_than_the
 
 
 def test_only_names_of_months_and_days_that_are_nothing_else_have_a_short_form():
-    assert [stem(word) for word in ("oct", "tues", "mar", "sat")] == [stem("october"), stem("tuesday"), "mar", "sat"]
+    assert [stem(word) for word in ("oct", "tues", "jan", "sat")] == [stem("october"), stem("tuesday"), "jan", "sat"]
