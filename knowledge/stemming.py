@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from nltk.tokenize import NLTKWordTokenizer
 
 
-#: Names that notes shorten and questions spell out; not where the short form is another word or a person's name too
-#: (January, March, Saturday, Sunday).
+#: Names that notes shorten and questions spell out; not where the short form is another English word or a person's name
+#: too (January, March, Saturday, Sunday).
 _NAMES = (
     *(("february", "feb"), ("april", "apr"), ("june", "jun"), ("july", "jul"), ("august", "aug")),
     *(("september", "sept", "sep"), ("october", "oct"), ("november", "nov"), ("december", "dec"), ("monday", "mon")),
