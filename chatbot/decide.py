@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from knowledge.answer_type import asked_type
 from knowledge.evidence import Evidence, gather, stems
 from knowledge.query import parse
-from knowledge.store import Store
+from knowledge.settings import Settings, load_settings
+from knowledge.store import Store, temporary_store
 from knowledge.text import words
 
 if TYPE_CHECKING:
@@ -99,24 +100,17 @@ FALSE_REFUSALS = 0.04
 _RIDGE, _RIDGE_OF_EITHER = 100.0, 1.0
 
 
-def examples(models: Path) -> Iterator[tuple[str, str, list[float]]]:
+def examples(settings: Settings) -> Iterator[tuple[str, str, list[float]]]:
     """For every question of the training collections: the collection, "answerable" | "near" | "far", the features."""
-    import tempfile
-
     from ingest.pipeline import ingest
-    from knowledge.settings import Settings
 
     for notes in sorted(DATA.glob("*.md")):
-        with tempfile.TemporaryDirectory() as home:
-            (Path(home) / "models").symlink_to(models)
-            settings = Settings(home=Path(home))
-            store = Store(settings)
-            ingest(store, settings, [notes])
+        with temporary_store(settings) as (store, there):
+            ingest(store, there, [notes])
             for line in notes.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines():
                 entry = json.loads(line)
                 evidence = gather(entry["q"], store)
                 yield notes.stem, entry["kind"], features(entry["q"], evidence, store)
-            store.close()
 
 
 def train(rows: Sequence[tuple[str, str, list[float]]]) -> dict[str, object]:
@@ -176,9 +170,7 @@ def _fit(values: "np.ndarray", answerable: "np.ndarray") -> tuple["np.ndarray", 
 
 
 def main() -> None:
-    from knowledge.settings import load_settings
-
-    trained = train(list(examples(load_settings().models)))
+    trained = train(list(examples(load_settings())))
     WEIGHTS.write_text(json.dumps(trained, indent=1) + "\n", encoding="utf-8")
     print(json.dumps(trained["held_out"], indent=1))  # noqa: T201  the result of the command
 

@@ -42,14 +42,14 @@ class InstallJob:
         self._stop.set()
 
     def _run(self, wanted: str) -> None:
-        from finetune.shipped import tune
+        from finetune.shipped import TUNING
         from knowledge.models import add, install
 
         try:
             if wanted:
                 name = add(self._models, wanted, self._progress).name
             else:
-                install(self._models, tune, self._say)
+                install(self._models, TUNING, self._say)
                 name = "All that the program needs"
             self.line, self.share = f"{name} is installed.", 1.0
         except _Stopped:

@@ -148,18 +148,12 @@ def _rephrased(asked: "list[Asked]", engine: str, store: "Store", file: Path) ->
 def _of_set(path: Path) -> "list[Example]":
     """Its paragraphs are searched in an index of their own."""
     from finetune.questions import index, read_squad
-    from knowledge.settings import Settings
-    from knowledge.store import Store
+    from knowledge.store import temporary_store
 
     documents, asked = read_squad(path)
-    with tempfile.TemporaryDirectory() as home:
-        (Path(home) / "models").symlink_to(settings().models)
-        store = Store(Settings(home=Path(home), embedding_model=settings().embedding_model))
-        try:
-            index(store, documents)
-            return _with_progress(path.name, asked, store)
-        finally:
-            store.close()
+    with temporary_store(settings()) as (store, _):
+        index(store, documents)
+        return _with_progress(path.name, asked, store)
 
 
 def _with_progress(name: str, asked: "list[Asked]", store: "Store") -> "list[Example]":

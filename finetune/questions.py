@@ -1,6 +1,7 @@
 """Questions with known answers: drafted from the notes, from a person's own file, from sets in the format of SQuAD."""
 
 import json
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -33,30 +34,29 @@ def read_squad(path: Path) -> tuple[list[Document], list[Asked]]:
                     "_", " "
                 )
                 source = f"{path.stem}/{number}-{title}"
-                document = _document(f"{source}/{index}", title, paragraph["context"])
+                starts, document = _document(f"{source}/{index}", title, paragraph["context"])
                 documents.append(document)
                 for each in paragraph["qas"]:
                     question = " ".join(each["question"].split())
                     answers = tuple(answer["text"].strip() for answer in each["answers"])
-                    chunk = _chunk_with(answers, document)
+                    begin = each["answers"][0].get("answer_start", 0) if answers else 0
+                    chunk = document.chunks[bisect(starts, begin) - 1]
                     asked.append(Asked(question, chunk, answers, bool(answers), source))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise NotesError(f"{path}: not a question set in the format of SQuAD ({error!r})") from error
     return documents, asked
 
 
-def _document(source: str, title: str, text: str) -> Document:
-    chunks, start, line = [], 0, 1
+def _document(source: str, title: str, text: str) -> tuple[list[int], Document]:
+    """A text in chunks, and the characters of the text at which these begin."""
+    starts, chunks, start, line = [0], [], 0, 1
     for _, end in [*sentence_spans(text), (0, len(text))]:
         if piece := text[start:end].strip() if end - start >= _CHUNK_CHARACTERS or end == len(text) else "":
             chunks.append(Chunk(source, title, (title,), (line, line + piece.count("\n")), piece))
             line += piece.count("\n") + 1
             start = end
-    return Document(source, title, source, chunks=tuple(chunks))
-
-
-def _chunk_with(answers: tuple[str, ...], document: Document) -> Chunk:
-    return next((chunk for chunk in document.chunks if any(a in chunk.text for a in answers)), document.chunks[0])
+            starts.append(start)
+    return starts[:-1], Document(source, title, source, chunks=tuple(chunks))
 
 
 def index(store: Store, documents: list[Document]) -> None:

@@ -1,17 +1,29 @@
-"""The adapter that comes with the program. Its card is `adapter/README.md`."""
+"""The adapters that come with the program. Their cards are `adapter/README.md` and `embedding/README.md`."""
 
+import shutil
 from pathlib import Path
 
+from finetune.encoder import merge
 from finetune.examples import read_examples
 from finetune.export import export
+from knowledge.models import Tuning
 from knowledge.prompt import Prompt
 
 ADAPTER = Path(__file__).resolve().parent / "adapter"
+_EMBEDDING_ADAPTER = ADAPTER.with_name("embedding")
 
 
-def tune(base: Path, target: Path) -> None:
-    """Write the base with the shipped adapter as the GGUF file `target`, the same bytes on every machine."""
+def _tune_embedding(folder: Path) -> None:
+    merge(_EMBEDDING_ADAPTER, folder)
+    shutil.copy(_EMBEDDING_ADAPTER / "README.md", folder)
+
+
+def _tune_language(base: Path, target: Path) -> None:
     export(base, ADAPTER, target, "q8_0")
+
+
+#: What set-up adds to the models that it fetches.
+TUNING = Tuning(_tune_embedding, _tune_language)
 
 
 def prompts() -> list[Prompt]:

@@ -97,7 +97,7 @@ def ingest(
         allow_private=linked.allow_private | frozenset(settings.allow_private_hosts),
     )
     with store.writing():
-        made_with = f"{store.encoder_name} · {CHUNKING}"
+        made_with = _made_with(store)
         rebuild = store.made_with not in (None, made_with)
         if rebuild:
             say(
@@ -114,6 +114,15 @@ def ingest(
                 summary = run.mirror(paths, addresses, linked)
     summary.seconds = round(time.monotonic() - started, 3)
     return summary
+
+
+def is_current(store: Store) -> bool:
+    """Whether something is indexed, and as it would be now: with the same embedding model, split the same way."""
+    return bool(store.counts()[0]) and store.made_with == _made_with(store)
+
+
+def _made_with(store: Store) -> str:
+    return f"{store.encoder_name} · {CHUNKING}"
 
 
 def _known_sources(sources: Iterable[Path | str], store: Store) -> tuple[list[Path], list[str]]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: size takes where another program is at work.
 _AT_ONCE = 2**18
 #: How far the smooth minimum looks beyond the least one; chosen on the collections in `answerable/`.
-_SMOOTH = 0.05
+SMOOTH = 0.05
 
 
 def signs(tokens: "np.ndarray") -> bytes:
@@ -49,7 +49,7 @@ def least(figures: "np.ndarray") -> "np.ndarray":
     where several are met badly."""
     import numpy as np
 
-    return -_SMOOTH * np.log(np.exp(-figures / _SMOOTH).mean(axis=1))
+    return -SMOOTH * np.log(np.exp(-figures / SMOOTH).mean(axis=1))
 
 
 def _sums_over_set_bits(packed: bytes, vectors: "np.ndarray") -> "np.ndarray":

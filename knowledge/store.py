@@ -11,9 +11,10 @@ which answers until the new one is complete (`Store.renewed`).
 import dataclasses
 import functools
 import shutil
+import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -505,6 +506,16 @@ class Store:
             vectors.reopen()
         self._seen_generation = generation
         return vectors
+
+
+@contextmanager
+def temporary_store(settings: Settings) -> Iterator[tuple[Store, Settings]]:
+    """An empty store in a home of its own with the models of another one, and the settings of that home."""
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / "models").symlink_to(settings.models.resolve())
+        there = Settings(home=Path(home), embedding_model=settings.embedding_model)
+        with closing(Store(there)) as store:
+            yield store, there
 
 
 def _joined(first: Chunk, second: Chunk) -> Chunk:

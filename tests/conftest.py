@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from chatbot.cli import cli
 from chatbot.server.users import Users
-from finetune.shipped import tune
+from finetune.shipped import TUNING
 from ingest.pipeline import ingest
 from knowledge.models import base_language_model, default_embedding_model, default_language_model, install
 from knowledge.settings import Settings
@@ -44,7 +44,7 @@ def models():
     """The folder with the default models; fetched once into the clone where `make test` has not done so."""
     folder = ROOT / ".home" / "models"
     if default_embedding_model(folder).problem or default_language_model(folder).problem:
-        install(folder, tune, print)
+        install(folder, TUNING, print)
     return folder
 
 

@@ -19,6 +19,7 @@ from click.testing import CliRunner
 
 from chatbot.cli import cli
 from knowledge.models import BASE_LANGUAGE_MODEL, default_language_model
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 from tests.conftest import ROOT, make_settings
 from tests.ingest.test_links import BREAD
 from tests.web import WebServer, page
@@ -263,6 +264,15 @@ def test_a_damaged_language_model_falls_back_to_the_notes_and_says_why(run, inde
     assert "askmynotes models install" in doctor.stdout
 
 
+def test_if_empty_makes_nothing_anew_but_an_index_of_another_model(run, indexed, settings, models):
+    indexed.write_text(NOTE + "\n## New\nnew\n")
+    assert run("ingest", "--if-empty").stdout == ""
+    (settings.home / "config.toml").write_text(f'embedding_model = "{models / DEFAULT_EMBEDDING_MODEL}"\n')
+    assert "making a new one" in (renewed := run("ingest", "--if-empty")).stderr
+    assert renewed.stdout
+    assert run("ingest", "--if-empty").stdout == ""
+
+
 def test_without_models_the_command_that_mends_it_is_named(run, tmp_path, indexed):
     home = tmp_path / "bare"
     assert fails(run("ingest", indexed.parent, home=home), 1, "askmynotes models install")
@@ -273,7 +283,7 @@ def test_doctor_models_and_sources_tell_what_is_there(run, indexed):
     doctor = run("doctor")
     assert doctor.returncode == 0, doctor.stdout
     assert "1 passages from 1 documents" in doctor.stdout
-    assert "all-MiniLM-L6-v2" in run("models").stdout
+    assert DEFAULT_EMBEDDING_MODEL in run("models").stdout
     assert str(indexed) in run("sources").stdout
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ingest.pipeline import ingest
 from knowledge.encoder import SentenceTransformersEncoder
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 from knowledge.store import Store
 from tests.benchmarks.speed import ratio, seconds
 from tests.conftest import make_settings
@@ -22,7 +23,7 @@ def real_pages(folder: Path, models: Path) -> Iterator[str]:
         pages = _enough(folder, store, Path(place) / "pages")
         took = seconds(lambda: ingest(store, settings, [pages]))
         chunks = [chunk for listed in store.documents() for chunk in store.get(listed.document.source)]
-        reference = SentenceTransformersEncoder(str(models / "all-MiniLM-L6-v2"))
+        reference = SentenceTransformersEncoder(str(models / DEFAULT_EMBEDDING_MODEL))
         reference.encode(["warm up"])
         texts = [chunk.embedded_text for chunk in chunks]
         alone = seconds(lambda: reference.encode(texts))

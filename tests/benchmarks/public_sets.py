@@ -15,18 +15,21 @@ from tests.conftest import make_settings
 
 _QUESTIONS = 800
 _DEPTH = 10
+#: The articles that the shipped adapters were not trained on.
+_UNSEEN = ("Steam_engine", "Immune_system", "Warsaw")
 
 
 def squad(data: Path, models: Path) -> Iterator[str]:
-    """Which paragraph answers? Each paragraph is a section; every n-th answerable question, 800 in all."""
+    """Which paragraph answers? Each paragraph is a section; answerable questions on _UNSEEN, 800 at most."""
     sections, questions = [], []
     for article in json.loads((data / "squad2_16_articles.json").read_text(encoding="utf-8"))["data"]:
         for number, paragraph in enumerate(article["paragraphs"]):
             heading = f"{article['title'].replace('_', ' ')} {number}"
             sections.append(f"## {heading}\n\n{_on_one_line(paragraph['context'])}\n")
             answerable = (entry for entry in paragraph["qas"] if not entry.get("is_impossible"))
-            questions += [{"q": entry["question"], "section": heading} for entry in answerable]
-    step = len(questions) // _QUESTIONS
+            if article["title"] in _UNSEEN:
+                questions += [{"q": entry["question"], "section": heading} for entry in answerable]
+    step = max(1, len(questions) // _QUESTIONS)
     asked = questions[::step][:_QUESTIONS]
     with _indexed(sections, models) as store:
         yield f"{len(asked)} questions over {len(sections)} SQuAD paragraphs"

@@ -11,7 +11,7 @@ from pathlib import Path
 from chatbot.answer import Assistant
 from knowledge.encoder import OnnxEncoder, SentenceTransformersEncoder
 from knowledge.ranking import CANDIDATES
-from knowledge.settings import Settings
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL, Settings
 from knowledge.store import Store
 from knowledge.text import content_words
 
@@ -32,7 +32,7 @@ def cold_search(home: Path) -> str:
 
 def one_query(models: Path) -> str:
     """The fast encoder over the reference, one query at a time."""
-    folder = models / "all-MiniLM-L6-v2"
+    folder = models / DEFAULT_EMBEDDING_MODEL
     fast, reference = OnnxEncoder(folder), SentenceTransformersEncoder(str(folder))
     times: dict[str, list[float]] = {"fast": [], "reference": []}
     for number in range(30):

@@ -169,3 +169,22 @@ def test_a_file_that_is_no_set_is_told(tmp_path):
     file.write_text('{"data": [{"title": "x"}]}')
     with pytest.raises(NotesError, match=r"set.json: not a question set in the format of SQuAD"):
         read_squad(file)
+
+
+def test_an_answer_in_a_long_text_stands_where_the_set_says(tmp_path):
+    text = "It opened in 1921. " + "Nothing happened for a while there. " * 60 + "It was sold in 1921."
+    answer = {"text": "1921", "answer_start": text.rindex("1921")}
+    file = tmp_path / "set.json"
+    paragraph = {"context": text, "qas": [{"question": "When was it sold?", "answers": [answer]}]}
+    file.write_text(json.dumps({"data": [{"title": "Café", "paragraphs": [paragraph]}]}))
+    [document], [asked] = read_squad(file)
+    assert len(document.chunks) > 1
+    assert asked.chunk.text.endswith("It was sold in 1921.")
+
+
+def test_a_set_with_an_empty_text_is_told(tmp_path):
+    file = tmp_path / "set.json"
+    paragraph = {"context": "", "qas": [{"question": "When?", "answers": []}]}
+    file.write_text(json.dumps({"data": [{"title": "Café", "paragraphs": [paragraph]}]}))
+    with pytest.raises(NotesError, match=r"set.json: not a question set in the format of SQuAD"):
+        read_squad(file)

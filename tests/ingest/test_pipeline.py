@@ -15,6 +15,7 @@ import pytest
 
 from ingest.pipeline import ingest, remove, restore
 from knowledge.errors import NotesError
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 from knowledge.store import Store
 from tests.conftest import NOTES, ROOT
 
@@ -184,11 +185,11 @@ def test_an_empty_folder_is_no_failure(store, settings, tmp_path):
 
 def test_another_embedding_model_makes_a_new_index_and_says_so(store, settings, add, models, tmp_path):
     add("## A\ntext\n")
-    other = dataclasses.replace(settings, embedding_model=str(models / "all-MiniLM-L6-v2"))
+    other = dataclasses.replace(settings, embedding_model=str(models / DEFAULT_EMBEDDING_MODEL))
     changed = Store(other)
     lines = []
     assert ingest(changed, other, [], say=lines.append).changed == 1
-    assert "all-MiniLM-L6-v2" in lines[0]
+    assert DEFAULT_EMBEDDING_MODEL in lines[0]
     assert dense(changed) == ["text"]
     assert store.search("text", 1)[0].chunk.text == "text", "a store that was open all the while"
     assert [path.name for path in (settings.home / "chroma").iterdir()] == ["2"]
@@ -217,7 +218,7 @@ def test_the_old_index_answers_until_the_new_one_is_complete(store, settings, ad
     assert store.made_with.endswith("another")
 
 
-@pytest.mark.parametrize("model", ["", "all-MiniLM-L6-v2"])
+@pytest.mark.parametrize("model", ["", DEFAULT_EMBEDDING_MODEL])
 def test_a_new_index_keeps_what_cannot_be_read_now(store, settings, add, models, tmp_path, monkeypatch, model):
     disk = tmp_path / "disk" / "notes"
     disk.mkdir(parents=True)

@@ -6,11 +6,12 @@ from ingest.readers.markdown import read_markdown
 from ingest.readers.plain import read_plain
 from ingest.split import split as split_reading
 from knowledge.encoder import OnnxEncoder
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 
 
 @pytest.fixture(scope="module")
 def encoder(models):
-    return OnnxEncoder(models / "all-MiniLM-L6-v2")
+    return OnnxEncoder(models / DEFAULT_EMBEDDING_MODEL)
 
 
 def titled(reading, title="note"):

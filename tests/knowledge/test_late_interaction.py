@@ -3,6 +3,7 @@ import pytest
 
 from knowledge.encoder import OnnxEncoder
 from knowledge.late_interaction import least, met, signs
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 
 
 def similarities(query, passages):
@@ -11,7 +12,7 @@ def similarities(query, passages):
 
 @pytest.fixture(scope="module")
 def tokens_of(models):
-    encoder = OnnxEncoder(models / "all-MiniLM-L6-v2")
+    encoder = OnnxEncoder(models / DEFAULT_EMBEDDING_MODEL)
     return lambda text: encoder.encode_with_tokens([text])[1][0]
 
 

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from finetune.shipped import tune
+from finetune.shipped import TUNING
 from knowledge.errors import NotesError
 from knowledge.models import BASE_LANGUAGE_MODEL, add, default_language_model, install, installed, read_card
 from knowledge.settings import DEFAULT_EMBEDDING_MODEL
@@ -12,8 +12,8 @@ from tests.web import WebServer, head, page, raw
 
 def test_installing_again_does_nothing(models):
     lines = []
-    install(models, tune, lines.append)
-    names = ("all-MiniLM-L6-v2", "SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-askmynotes.Q8_0.gguf")
+    install(models, TUNING, lines.append)
+    names = (DEFAULT_EMBEDDING_MODEL, "SmolLM2-135M-Instruct.Q4_1.gguf", "SmolLM2-135M-askmynotes.Q8_0.gguf")
     assert lines == [f"{name}: already installed" for name in names]
 
 
@@ -46,7 +46,7 @@ def test_a_failed_download_leaves_what_was_there(tmp_path, monkeypatch):
     kept = default_language_model(tmp_path).path
     kept.write_bytes(b"damaged, but mine")
     with pytest.raises(NotesError, match="could not be fetched"):
-        install(tmp_path, tune, lambda line: None)
+        install(tmp_path, TUNING, lambda line: None)
     assert kept.read_bytes() == b"damaged, but mine"
     assert not (tmp_path / ".installing").exists()
 
@@ -55,7 +55,7 @@ def test_a_tuned_model_of_other_bytes_is_not_installed(tmp_path, models):
     for name in (DEFAULT_EMBEDDING_MODEL, BASE_LANGUAGE_MODEL):
         (tmp_path / name).symlink_to(models / name)
     with pytest.raises(NotesError, match="unexpected checksum"):
-        install(tmp_path, lambda base, target: target.write_bytes(b"GGUF of another day"), lambda line: None)
+        install(tmp_path, TUNING._replace(language=lambda _, target: target.write_bytes(b"GGUF of another day")), print)
     assert default_language_model(tmp_path).problem == "not installed"
 
 

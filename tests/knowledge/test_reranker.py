@@ -8,6 +8,7 @@ from transformers import AutoTokenizer, BertConfig, BertForSequenceClassificatio
 from chatbot.doctor import examine
 from knowledge.errors import NotesError
 from knowledge.reranker import load_reranker
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 from knowledge.store import Store
 
 NOTES = """## Kettle
@@ -26,7 +27,7 @@ QUESTION = "how is the kettle descaled?"
 def tiny(tmp_path_factory, models):
     """A small cross-encoder that has learnt to like gifts, whatever is asked."""
     folder = tmp_path_factory.mktemp("models") / "likes-gifts"
-    tokenizer = AutoTokenizer.from_pretrained(models / "all-MiniLM-L6-v2")
+    tokenizer = AutoTokenizer.from_pretrained(models / DEFAULT_EMBEDDING_MODEL)
     torch.manual_seed(0)
     size = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     config = BertConfig(vocab_size=len(tokenizer), num_labels=1, hidden_dropout_prob=0.0, **size)
@@ -104,7 +105,7 @@ def test_a_damaged_one_is_told_in_one_line(add, reranked, tiny, tmp_path, damage
 
 def test_a_model_that_is_none_is_refused(models):
     with pytest.raises(NotesError, match="is no reranker"):
-        load_reranker("all-MiniLM-L6-v2", models)
+        load_reranker(DEFAULT_EMBEDDING_MODEL, models)
 
 
 def test_a_missing_one_is_told_by_the_commands(add, settings, run):

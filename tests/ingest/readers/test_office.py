@@ -15,6 +15,7 @@ from ingest.reading import Unreadable
 from ingest.split import split
 from knowledge.documents import Place
 from knowledge.encoder import OnnxEncoder
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 from tests.conftest import ROOT
 
 FILES = ROOT / "tests" / "files"
@@ -384,7 +385,7 @@ def test_a_diagram_gives_its_words():
 
 
 def test_a_passage_knows_its_slide(deck, models):
-    encoder = OnnxEncoder(models / "all-MiniLM-L6-v2")
+    encoder = OnnxEncoder(models / DEFAULT_EMBEDDING_MODEL)
     places = {chunk.heading_path[-1]: str(chunk.place) for chunk in split("winter.pptx", deck, encoder)}
     assert places["Winter deck"] == "slide 1"
     assert places["Weights"] == "slide 3"

@@ -12,6 +12,7 @@ from ingest.readers.pdf import read_pdf
 from ingest.reading import Unreadable
 from ingest.split import split
 from knowledge.encoder import OnnxEncoder
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 from tests.conftest import ROOT
 
 FILES = ROOT / "tests" / "files"
@@ -243,7 +244,7 @@ def test_without_a_title_the_largest_words_of_the_first_page_are_it():
 
 
 def test_a_passage_knows_its_pages(bees, models):
-    encoder = OnnxEncoder(models / "all-MiniLM-L6-v2")
+    encoder = OnnxEncoder(models / DEFAULT_EMBEDDING_MODEL)
     chunks = split("bees.pdf", bees, encoder)
     assert str(chunks[0].place) == "page 1"
     assert str(chunks[-1].place) == "page 3"

@@ -1,0 +1,132 @@
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from finetune import encoder
+from finetune.encoder import Collection, Learner, Question, late_interaction, merge, of_notes, of_set, save, train
+from knowledge.encoder import SentenceTransformersEncoder
+from knowledge.late_interaction import least, met, signs
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL
+from tests.conftest import HOUSE
+
+SHIPPED = Path(encoder.__file__).with_name("embedding")
+QUESTIONS = (
+    {"q": "who looks after the heating?", "section": "Boiler service"},
+    {"q": "how hard should the bicycle be pumped?", "section": "Bike tyres"},
+    {"q": "why does the boiler leak?", "section": "Boiler service", "answerable": False},
+)
+SQUAD = {
+    "data": [
+        {
+            "title": title,
+            "paragraphs": [
+                {"context": context, "qas": [{"question": question, "answers": [{"text": answer}] if answer else []}]}
+                for context, question, answer in paragraphs
+            ],
+        }
+        for title, paragraphs in {
+            "Rivers": [("The Rhine is 1,233 km long.", "How long is it?", "1,233 km")],
+            "Hills": [
+                ("Snowdon is 1,085 m high.", "How high?", "1,085 m"),
+                ("Ben Nevis is in Scotland.", "Where?", ""),
+            ],
+        }.items()
+    ]
+}
+
+
+@pytest.fixture(scope="module")
+def base(models):
+    return models / DEFAULT_EMBEDDING_MODEL
+
+
+@pytest.fixture
+def notes(tmp_path):
+    file = tmp_path / "collections" / "house.md"
+    file.parent.mkdir()
+    file.write_text(HOUSE)
+    file.with_suffix(".jsonl").write_text("".join(json.dumps(each) + "\n" for each in QUESTIONS))
+    return file
+
+
+@pytest.fixture
+def squad(tmp_path):
+    file = tmp_path / "set.json"
+    file.write_text(json.dumps(SQUAD))
+    return file
+
+
+def test_late_interaction_is_what_a_search_finds(base):
+    learner = Learner(base)
+    questions, passages = ["How long is it?", "Where?!"], ["The Rhine is 1,233 km long.", "- Basel\n- Cologne", "..."]
+    with torch.no_grad():
+        means, lowest = late_interaction(learner.encode(questions, 64), learner.encode(passages, 64, groups=2))
+    reference = SentenceTransformersEncoder(str(base))
+    _, read = reference.encode_with_tokens(passages)
+    _, asked = reference.encode_with_tokens(questions)
+    for row, query in enumerate(asked):
+        figures = met(query, [signs(tokens) for tokens in read[:2]])
+        np.testing.assert_allclose(means[row, :2], figures.mean(axis=1), atol=1e-4)
+        np.testing.assert_allclose(lowest[row, :2], least(figures), atol=1e-4)
+    assert (means[:, 2] < means[:, :2].min(1).values).all()  # no words to meet those of the question
+
+
+def test_notes_become_passages_with_what_each_question_is_about(notes, settings):
+    house = of_notes(notes, settings)
+    boiler, tyres = (
+        next(row for row, text in enumerate(house.passages) if word in text) for word in ("Hansen", "6 bar")
+    )
+    assert [set(question.about) for question in house.questions] == [{boiler}, {tyres}, {boiler}]
+    assert [question.answerable for question in house.questions] == [True, True, False]
+    assert house.questions[0].coverage == {}
+    assert house.questions[2].coverage[boiler] > 0
+
+
+def test_each_article_of_a_set_is_a_collection(squad, settings):
+    rivers, hills = of_set(squad, settings)
+    assert (len(rivers.passages), len(hills.passages)) == (1, 2)
+    assert [(each.text, each.answerable) for each in hills.questions] == [("How high?", True), ("Where?", False)]
+
+
+def test_training_brings_what_answers_nearer(base, tmp_path):
+    passages = [
+        "Zum Goldenen Hirsch\n18 rooms, from 90",
+        "Blumenau\nTue to Sat",
+        "Rota\nMina, Jo, Ali",
+        "Kiln\n1,040 °C",
+    ]
+    asked = {"where do we stay overnight?": 0, "when is the florist open?": 1, "who cleans when?": 2, "firing heat?": 3}
+    questions = [Question(text, frozenset({row}), True, {}) for text, row in asked.items()]
+    learner = Learner(base)
+    losses = list(train(learner, [Collection(passages, questions)], [], 12))
+    assert losses[-1] < losses[0]
+
+    save([learner], tmp_path / "adapter")
+    tuned = tmp_path / "tuned"
+    shutil.copytree(base, tuned, ignore=shutil.ignore_patterns("*.onnx"))
+    merge(tmp_path / "adapter", tuned)
+    before, after = (_cosines(folder, list(asked), passages) for folder in (base, tuned))
+    assert (after > before).all()
+
+
+def _cosines(folder, questions, passages):
+    model = SentenceTransformersEncoder(str(folder))
+    return (model.encode(questions) * model.encode(passages)).sum(axis=1)
+
+
+def test_the_command_makes_an_adapter(notes, squad, base, settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoder, "NOTES", notes.parent)
+    monkeypatch.setenv("ASKMYNOTES_HOME", str(settings.home))
+    out = tmp_path / "adapter"
+    arguments = ["--base", base, "--squad", squad, "--steps", 2, "--out", out]
+    done = CliRunner().invoke(encoder.main, list(map(str, arguments)))
+    assert done.exit_code == 0, done.output
+    learnt, shipped = (json.loads((folder / "adapter_config.json").read_text()) for folder in (out, SHIPPED))
+    assert learnt["lora_alpha"] == shipped["lora_alpha"]
+    assert sorted(learnt["target_modules"]) == sorted(shipped["target_modules"])
+    assert (out / "adapter_model.safetensors").is_file()
