@@ -8,7 +8,7 @@ from chatbot.decide import FEATURES, WEIGHTS, Decider
 
 def test_a_better_match_never_turns_an_answer_into_a_refusal():
     decider = Decider()
-    weak = [0.3, 0.2, 0.3, 1.5, 3.5, 0.5]
+    weak = [0.3, 0.1, 0.2, 0.3, 1.5, 3.5, 0.5]
     for index, sign in enumerate(FEATURES.values()):
         if sign:
             better = list(weak)
@@ -17,7 +17,7 @@ def test_a_better_match_never_turns_an_answer_into_a_refusal():
 
 
 def test_the_probability_follows_from_the_figures_that_are_shown():
-    decision = Decider().decide([0.4, 0.3, 0.3, 1.5, 3.5, 0.0])
+    decision = Decider().decide([0.4, 0.2, 0.3, 0.3, 1.5, 3.5, 0.0])
     total = sum(figure.value * figure.weight for figure in decision.figures)
     assert decision.probability == pytest.approx(1 / (1 + math.exp(-total)))
 
@@ -31,5 +31,5 @@ def test_the_weights_state_what_to_expect_of_them():
 
 def test_what_matches_in_every_way_is_answered_and_what_matches_in_none_is_not():
     decider = Decider()
-    assert decider.decide([0.8, 0.8, 0.6, 1.5, 3.5, 0.0]).answerable
-    assert not decider.decide([0.1, 0.1, 0.1, 1.5, 3.5, 0.0]).answerable
+    assert decider.decide([0.8, 0.6, 0.8, 0.6, 1.5, 3.5, 0.0]).answerable
+    assert not decider.decide([0.1, 0.0, 0.1, 0.1, 1.5, 3.5, 0.0]).answerable
