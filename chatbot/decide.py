@@ -98,9 +98,9 @@ def features(question: str, evidence: Evidence, store: Store) -> list[float]:
 
 
 def _best_cosine(hits: Sequence[Hit]) -> tuple[float, float]:
-    """The cosine of the best section, and how far it stands above the mean of the next ones."""
+    """The cosine of the best section, and how far it stands above the mean of the next ones, copies left out."""
     best: dict[object, float] = {}
-    for hit in hits:
+    for hit in {hit.chunk.text: hit for hit in reversed(hits)}.values():
         best[hit.chunk.section] = max(hit.similarity, best.get(hit.chunk.section, -1.0))
     first, *others = sorted(best.values(), reverse=True)[: 1 + _NEXT]
     return first, first - sum(others) / max(1, len(others))

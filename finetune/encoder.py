@@ -24,6 +24,7 @@ import click
 
 from finetune.dataset import Asked
 from finetune.questions import index, read_own, read_squad
+from knowledge.errors import NotesError
 from knowledge.late_interaction import SMOOTH
 from knowledge.settings import Settings, load_settings
 from knowledge.store import Store, temporary_store
@@ -45,17 +46,17 @@ _BASE, _RANK, _LEARNING_RATE, _WARM_UP = "sentence-transformers/all-MiniLM-L6-v2
 _SETS = 0.35
 #: By what the score, the cosine alone and late interaction alone are divided, and what each weighs in the loss.
 _TEMPERATURES, _WEIGHTS = (0.02, 0.05, 0.02), (1.0, 0.3, 0.3)
+#: What telling a passage that answers from one that does not weighs beside them.
+_TELLING = 0.3
 #: How far the adapter that is saved goes from the base to what was learnt (Wortsman et al., "Robust fine-tuning of
 #: zero-shot models", CVPR 2022).
 _SHARE = 0.75
-#: What telling a passage that answers from one that does not weighs beside them.
-_TELLING = 0.3
 
 
 @dataclass(frozen=True)
 class Question:
-    """A question; the rows of the passages that it is about, and whether they answer it; and by row how well the
-    passages that share words with it cover them."""
+    """A question; the rows of the passages that it is about, one of a section or all, and whether they answer it; and
+    by row how well the passages that share words with it cover them."""
 
     text: str
     about: frozenset[int]
@@ -94,7 +95,8 @@ def _collection(store: Store, asked: Iterable[Asked]) -> Collection:
     rows = {chunk.vector_id: row for row, chunk in enumerate(chunks)}
     questions = []
     for each in asked:
-        about = frozenset(row for row, chunk in enumerate(chunks) if chunk.section == each.chunk.section)
+        of_section = (row for row, chunk in enumerate(chunks) if chunk.section == each.chunk.section)
+        about = frozenset([rows[each.chunk.vector_id]] if each.answers else of_section)
         coverage = {rows[hit.chunk.vector_id]: hit.coverage for hit in store.rank_sparse(each.question)}
         questions.append(Question(each.question, about, each.answerable, coverage))
     return Collection([chunk.embedded_text for chunk in chunks], questions)
@@ -212,7 +214,7 @@ def _drawn(questions: Sequence[Question], passages: int, chance: random.Random) 
 
 def late_interaction(asked: Encoded, read: Encoded) -> "tuple[torch.Tensor, torch.Tensor]":
     """What `knowledge.late_interaction` finds, with a gradient: for each question and passage the mean of `met` and
-    `least`, of shape (questions, passages)."""
+    `least`, of shape (questions, passages). A passage without words is met with -1."""
     import torch
     from torch.nn.functional import normalize
 
@@ -281,6 +283,7 @@ def save(learners: Sequence[Learner], out: Path) -> None:
     save_file({name: weight.half().contiguous() for name, weight in mean.items()}, out / "adapter_model.safetensors")
     file = out / "adapter_config.json"
     config = json.loads(file.read_text(encoding="utf-8"))
+    config["target_modules"].sort()  # PEFT keeps a set
     config |= {
         "r": _RANK * len(states),
         "lora_alpha": int(_SHARE * 2 * _RANK * len(states)),
@@ -309,13 +312,26 @@ def merge(adapter: Path, folder: Path) -> None:
               help="all-MiniLM-L6-v2, as sentence-transformers saves it.")  # fmt: skip
 @click.option("--squad", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A question set in the format of SQuAD (may be given again).")  # fmt: skip
-@click.option("--steps", default=500, show_default=True)
-@click.option("--runs", default=2, show_default=True, help="So many adapters are trained, and their mean is kept.")
+@click.option("--steps", default=500, show_default=True, type=click.IntRange(min=1))
+@click.option(
+    "--runs",
+    default=2,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="So many adapters are trained, and their mean is kept.",
+)
 @click.option(
     "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="A folder for the adapter."
 )
 def main(base: Path, squad: tuple[Path, ...], steps: int, runs: int, out: Path) -> None:
     """Make an adapter of the embedding model, from the collections beside this file and question sets."""
+    try:
+        _make(base, squad, steps, runs, out)
+    except NotesError as error:
+        raise click.ClickException(str(error)) from error
+
+
+def _make(base: Path, squad: Sequence[Path], steps: int, runs: int, out: Path) -> None:
     from tqdm import tqdm
 
     settings = load_settings()

@@ -39,8 +39,7 @@ def read_squad(path: Path) -> tuple[list[Document], list[Asked]]:
                 for each in paragraph["qas"]:
                     question = " ".join(each["question"].split())
                     answers = tuple(answer["text"].strip() for answer in each["answers"])
-                    begin = each["answers"][0].get("answer_start", 0) if answers else 0
-                    chunk = document.chunks[bisect(starts, begin) - 1]
+                    chunk = _chunk_with(each["answers"], starts, document.chunks)
                     asked.append(Asked(question, chunk, answers, bool(answers), source))
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise NotesError(f"{path}: not a question set in the format of SQuAD ({error!r})") from error
@@ -57,6 +56,17 @@ def _document(source: str, title: str, text: str) -> tuple[list[int], Document]:
             start = end
             starts.append(start)
     return starts[:-1], Document(source, title, source, chunks=tuple(chunks))
+
+
+def _chunk_with(answers: Sequence[Mapping[str, Any]], starts: Sequence[int], chunks: Sequence[Chunk]) -> Chunk:
+    """The chunk in which an answer stands: where the set says, else the first that holds one."""
+    for answer in answers:
+        begin = answer.get("answer_start")
+        chunk = chunks[max(0, bisect(starts, begin) - 1)] if isinstance(begin, int) else None
+        if chunk and answer["text"].strip() in chunk.text:
+            return chunk
+    texts = [answer["text"].strip() for answer in answers]
+    return next((chunk for chunk in chunks if any(text in chunk.text for text in texts)), chunks[0])
 
 
 def index(store: Store, documents: list[Document]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from knowledge.errors import NotesError
 
+#: Stands for its weights in an index, so another adapter takes another name.
 DEFAULT_EMBEDDING_MODEL = "all-MiniLM-L6-v2-askmynotes"
 DEFAULT_LANGUAGE_MODEL = "SmolLM2-135M-askmynotes.Q8_0.gguf"
 CONFIG_FILE = "config.toml"

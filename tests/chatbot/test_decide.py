@@ -3,7 +3,9 @@ import math
 
 import pytest
 
-from chatbot.decide import FEATURES, WEIGHTS, Decider
+from chatbot.decide import FEATURES, WEIGHTS, Decider, features
+from knowledge.evidence import gather
+from tests.conftest import HOUSE
 
 
 def test_a_better_match_never_turns_an_answer_into_a_refusal():
@@ -33,3 +35,15 @@ def test_what_matches_in_every_way_is_answered_and_what_matches_in_none_is_not()
     decider = Decider()
     assert decider.decide([0.8, 0.6, 0.8, 0.6, 1.5, 3.5, 0.0]).answerable
     assert not decider.decide([0.1, 0.0, 0.1, 0.1, 1.5, 3.5, 0.0]).answerable
+
+
+def test_copies_of_a_note_take_nothing_from_its_lead(add, store):
+    lead = list(FEATURES).index("lead of the best cosine")
+    question = "who services the boiler?"
+    add(HOUSE)
+    alone = features(question, gather(question, store), store)[lead]
+    for number in range(5):
+        add(HOUSE, f"copy {number}.md")
+    assert features(question, gather(question, store), store)[lead] == pytest.approx(alone, abs=0.05)
+    add("## Boiler repairs\nWho services the boiler is asked every year.\n", "another.md")
+    assert features(question, gather(question, store), store)[lead] < alone - 0.1

@@ -182,6 +182,16 @@ def test_an_answer_in_a_long_text_stands_where_the_set_says(tmp_path):
     assert asked.chunk.text.endswith("It was sold in 1921.")
 
 
+@pytest.mark.parametrize("start", [{}, {"answer_start": None}, {"answer_start": -1}, {"answer_start": 3}])
+def test_an_answer_that_does_not_stand_where_the_set_says_is_looked_for(tmp_path, start):
+    text = "It opened at noon. " + "Nothing happened for a while there. " * 60 + "It was sold in 1921."
+    file = tmp_path / "set.json"
+    paragraph = {"context": text, "qas": [{"question": "Sold when?", "answers": [{"text": "1921", **start}]}]}
+    file.write_text(json.dumps({"data": [{"title": "Café", "paragraphs": [paragraph]}]}))
+    _, [asked] = read_squad(file)
+    assert "1921" in asked.chunk.text
+
+
 def test_a_set_with_an_empty_text_is_told(tmp_path):
     file = tmp_path / "set.json"
     paragraph = {"context": "", "qas": [{"question": "When?", "answers": []}]}

@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
+from transformers import BertModel
 
 from finetune import encoder
 from finetune.encoder import Collection, Learner, Question, late_interaction, merge, of_notes, of_set, save, train
+from finetune.shipped import TUNING
 from knowledge.encoder import SentenceTransformersEncoder
 from knowledge.late_interaction import least, met, signs
 from knowledge.settings import DEFAULT_EMBEDDING_MODEL
@@ -93,6 +95,44 @@ def test_each_article_of_a_set_is_a_collection(squad, settings):
     assert [(each.text, each.answerable) for each in hills.questions] == [("How high?", True), ("Where?", False)]
 
 
+def test_of_a_long_text_only_the_part_that_answers_is_right(squad, settings):
+    text = "It opened in 1921. " + "Nothing happened for a while there. " * 60 + "It was sold in 1960."
+    paragraph = {"context": text, "qas": [{"question": "When was it sold?", "answers": [{"text": "1960"}]}]}
+    squad.write_text(json.dumps({"data": [{"title": "Café", "paragraphs": [paragraph]}]}))
+    [cafe] = of_set(squad, settings)
+    [[right]] = [question.about for question in cafe.questions]
+    assert len(cafe.passages) > 1
+    assert "1960" in cafe.passages[right]
+
+
+def test_what_is_saved_is_a_share_of_the_mean_of_the_runs(base, tmp_path):
+    learners = [Learner(base, seed) for seed in range(2)]
+    name = "encoder.layer.0.attention.self.query"
+    added = []
+    for learner in learners:
+        for parameter, weight in learner.model.named_parameters():
+            if "lora_B" in parameter:
+                torch.nn.init.normal_(weight, std=0.02)
+        layer = learner.model.get_submodule(f"base_model.model.{name}")
+        added.append(layer.get_delta_weight("default").detach())
+    before = BertModel.from_pretrained(base).get_submodule(name).weight.detach()
+    save(learners, tmp_path / "adapter")
+    shutil.copytree(base, tmp_path / "tuned", ignore=shutil.ignore_patterns("*.onnx"))
+    merge(tmp_path / "adapter", tmp_path / "tuned")
+    after = BertModel.from_pretrained(tmp_path / "tuned").get_submodule(name).weight.detach()
+    torch.testing.assert_close(after - before, 0.75 * (added[0] + added[1]) / 2, atol=1e-3, rtol=0)
+    assert (after - before).abs().max() > 0.01
+
+
+def test_the_shipped_adapter_changes_what_the_model_finds(base, tmp_path):
+    folder = tmp_path / "again"
+    shutil.copytree(base, folder, ignore=shutil.ignore_patterns("*.onnx"))
+    TUNING.embedding(folder)
+    texts = ["who looks after the boiler?"]
+    once, twice = (SentenceTransformersEncoder(str(each)).encode(texts)[0] for each in (base, folder))
+    assert 0.5 < once @ twice < 0.99
+
+
 def test_training_brings_what_answers_nearer(base, tmp_path):
     passages = [
         "Zum Goldenen Hirsch\n18 rooms, from 90",
@@ -115,8 +155,10 @@ def test_training_brings_what_answers_nearer(base, tmp_path):
 
 
 def _cosines(folder, questions, passages):
+    """Of each question with its passage, less the mean of those with the others."""
     model = SentenceTransformersEncoder(str(folder))
-    return (model.encode(questions) * model.encode(passages)).sum(axis=1)
+    cosines = model.encode(questions) @ model.encode(passages).T
+    return cosines.diagonal() - (cosines.sum(axis=1) - cosines.diagonal()) / (len(passages) - 1)
 
 
 def test_the_command_makes_an_adapter(notes, squad, base, settings, tmp_path, monkeypatch):
