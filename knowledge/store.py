@@ -64,11 +64,22 @@ class Store:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder that this edition was made with; for a new one, the one that is set."""
+        """The encoder that this edition was made with; for a new one, the one that is set.
+
+        Raises NotesError where it is not there any more.
+        """
         with self._encoder_lock:  # loaded once, however many ask at the same time
             if self._encoder is None:
-                made_with = (self.made_with or "").partition(" · ")[0]
-                self._encoder = load_encoder(made_with or self.encoder_name, self._settings.models)
+                name = (self.made_with or "").partition(" · ")[0] or self.encoder_name
+                try:
+                    self._encoder = load_encoder(name, self._settings.models)
+                except NotesError as error:
+                    if name == self.encoder_name:
+                        raise
+                    raise NotesError(
+                        f"the index was made with {name}, which cannot be used ({error}): make a new one with "
+                        f"{self.encoder_name}: `askmynotes ingest`"
+                    ) from error
             return self._encoder
 
     @property

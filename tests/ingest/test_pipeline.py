@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,21 @@ def test_another_embedding_model_makes_a_new_index_and_says_so(store, settings, 
     assert store.search("text", 1)[0].chunk.text == "text", "a store that was open all the while"
     assert [path.name for path in (settings.home / "chroma").iterdir()] == ["2"]
     changed.close()
+
+
+def test_an_index_whose_model_is_gone_says_how_to_make_a_new_one(settings, add, models, tmp_path):
+    moved = tmp_path / "moved"
+    moved.symlink_to(models / DEFAULT_EMBEDDING_MODEL)
+    other = dataclasses.replace(settings, embedding_model=str(moved))
+    with closing(Store(other)) as first:
+        (tmp_path / "a.md").write_text("## A\ntext\n")
+        ingest(first, other, [tmp_path / "a.md"])
+    moved.unlink()
+    with closing(Store(settings)) as later:
+        with pytest.raises(NotesError, match="the index was made with .*moved.*`askmynotes ingest`"):
+            later.search("text", 1)
+        ingest(later, settings, [])
+        assert later.search("text", 1)
 
 
 def test_the_old_index_answers_until_the_new_one_is_complete(store, settings, add, monkeypatch):
