@@ -10,6 +10,7 @@ Stochastic Neurons for Conditional Computation", 2013). The mean of several runs
 "Model soups", ICML 2022).
 """
 
+import hashlib
 import json
 import math
 import random
@@ -26,6 +27,7 @@ from finetune.dataset import Asked
 from finetune.questions import index, read_own, read_squad
 from knowledge.errors import NotesError
 from knowledge.late_interaction import SMOOTH
+from knowledge.models import EMBEDDING_BASE_SHA256, sha256
 from knowledge.settings import Settings, load_settings
 from knowledge.store import Store, temporary_store
 
@@ -38,7 +40,7 @@ NOTES = Path(__file__).resolve().parent / "collections"
 #: What a step takes: questions, and passages that each of them is compared with.
 _QUESTIONS, _PASSAGES = 32, 48
 #: Word pieces that are read of a passage and of a question.
-_PIECES = 160, 64
+_PIECES = 256, 64
 #: Passages go through the model in so many groups of like length, so that little is padding.
 _GROUPS = 5
 _BASE, _RANK, _LEARNING_RATE, _WARM_UP = "sentence-transformers/all-MiniLM-L6-v2", 16, 4e-4, 0.06
@@ -51,6 +53,8 @@ _TELLING = 0.3
 #: How far the adapter that is saved goes from the base to what was learnt (Wortsman et al., "Robust fine-tuning of
 #: zero-shot models", CVPR 2022).
 _SHARE = 0.75
+#: So many steps at most are lost where a run is stopped.
+_CHECKPOINT_STEPS = 20
 
 
 @dataclass(frozen=True)
@@ -240,25 +244,79 @@ def _mean_by(group: "torch.Tensor", values: "torch.Tensor", groups: int) -> "tor
 # -- training --------------------------------------------------------------------------------------------------------
 
 
-def train(learner: Learner, notes: Sequence[Collection], sets: Sequence[Collection], steps: int) -> Iterator[float]:
-    """Take that many steps, and give the loss of each."""
-    import torch
+class Run:
+    """A run of so many steps on notes and question sets, which goes on from the file `checkpoint` where it was stopped.
 
-    chance = random.Random(learner.seed)
-    weights = [weight for weight in learner.model.parameters() if weight.requires_grad]
-    groups = [{"params": weights, "lr": _LEARNING_RATE}, {"params": [learner.telling], "lr": 0.1}]
-    optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step + 1, steps))
-    for _ in range(steps):
-        drawn_from = sets if sets and chance.random() < _SETS else notes
-        [collection] = chance.choices(drawn_from, [math.sqrt(len(each.questions)) for each in drawn_from])
-        loss = learner.loss(collection, chance)
-        optimiser.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimiser.step()
-        schedule.step()
-        yield loss.item()
+    Raises NotesError where the checkpoint is of other texts or of another number of steps.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        notes: Sequence[Collection],
+        sets: Sequence[Collection],
+        steps: int,
+        checkpoint: Path,
+    ) -> None:
+        import torch
+
+        self.learner, self.steps, self.step = learner, steps, 0
+        self._notes, self._sets, self.checkpoint = notes, sets, checkpoint
+        self._plan = hashlib.sha256(repr((steps, notes, sets)).encode()).hexdigest()
+        self._chance = random.Random(learner.seed)
+        self._weights = [weight for weight in learner.model.parameters() if weight.requires_grad]
+        groups = [{"params": self._weights, "lr": _LEARNING_RATE}, {"params": [learner.telling], "lr": 0.1}]
+        self._optimiser = torch.optim.AdamW(groups, weight_decay=0.01)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, lambda step: _rate(step + 1, steps))
+        if checkpoint.is_file():
+            self._resume()
+
+    def train(self) -> Iterator[float]:
+        """Take the steps that are left, and give the loss of each."""
+        import torch
+
+        while self.step < self.steps:
+            drawn_from = self._sets if self._sets and self._chance.random() < _SETS else self._notes
+            [collection] = self._chance.choices(drawn_from, [math.sqrt(len(each.questions)) for each in drawn_from])
+            loss = self.learner.loss(collection, self._chance)
+            self._optimiser.zero_grad()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self._weights, 1.0)
+            self._optimiser.step()
+            self._schedule.step()
+            self.step += 1
+            if self.step % _CHECKPOINT_STEPS == 0 or self.step == self.steps:
+                self._save()
+            yield loss.item()
+
+    def _save(self) -> None:
+        import torch
+
+        state = {
+            "plan": self._plan,
+            "step": self.step,
+            "chance": self._chance.getstate(),
+            "weights": [weight.detach() for weight in (*self._weights, self.learner.telling)],
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+        self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, self.checkpoint.with_suffix(".new"))
+        self.checkpoint.with_suffix(".new").replace(self.checkpoint)
+
+    def _resume(self) -> None:
+        import torch
+
+        state = torch.load(self.checkpoint, weights_only=True)
+        if state["plan"] != self._plan:
+            raise NotesError(f"{self.checkpoint}: is of other texts or steps: go on with those, or remove it")
+        with torch.no_grad():
+            for weight, kept in zip((*self._weights, self.learner.telling), state["weights"], strict=True):
+                weight.copy_(kept)
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._chance.setstate(state["chance"])
+        self.step = state["step"]
 
 
 def _rate(step: int, steps: int) -> float:
@@ -313,36 +371,38 @@ def merge(adapter: Path, folder: Path) -> None:
 @click.option("--squad", multiple=True, type=click.Path(exists=True, dir_okay=False, path_type=Path),
               help="A question set in the format of SQuAD (may be given again).")  # fmt: skip
 @click.option("--steps", default=500, show_default=True, type=click.IntRange(min=1))
-@click.option(
-    "--runs",
-    default=2,
-    show_default=True,
-    type=click.IntRange(min=1),
-    help="So many adapters are trained, and their mean is kept.",
-)
-@click.option(
-    "--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="A folder for the adapter."
-)
+@click.option("--runs", default=2, show_default=True, type=click.IntRange(min=1),
+              help="So many adapters are trained, and their mean is kept.")  # fmt: skip
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path),
+              help="A folder for the adapter.")  # fmt: skip
 def main(base: Path, squad: tuple[Path, ...], steps: int, runs: int, out: Path) -> None:
-    """Make an adapter of the embedding model, from the collections beside this file and question sets."""
+    """Make an adapter of the embedding model, from the collections beside this file and question sets.
+
+    Stopped, the same command goes on.
+    """
+    from tqdm import tqdm
+
     try:
-        _make(base, squad, steps, runs, out)
+        _check(base)
+        settings = load_settings()
+        notes = [of_notes(file, settings) for file in tqdm(sorted(NOTES.glob("*.md")), "notes")]
+        sets = [collection for path in squad for collection in tqdm(of_set(path, settings), path.stem)]
+        done = [Run(Learner(base, seed), notes, sets, steps, out / f"run-{seed + 1}.pt") for seed in range(runs)]
+        for number, run in enumerate(done, 1):
+            bar = tqdm(run.train(), f"run {number} of {runs}", total=steps, initial=run.step)
+            for loss in bar:
+                bar.set_postfix(loss=f"{loss:.3f}")
+        save([run.learner for run in done], out)
+        for run in done:
+            run.checkpoint.unlink()
     except NotesError as error:
         raise click.ClickException(str(error)) from error
 
 
-def _make(base: Path, squad: Sequence[Path], steps: int, runs: int, out: Path) -> None:
-    from tqdm import tqdm
-
-    settings = load_settings()
-    notes = [of_notes(file, settings) for file in tqdm(sorted(NOTES.glob("*.md")), "notes")]
-    sets = [collection for path in squad for collection in tqdm(of_set(path, settings), path.stem)]
-    learners = [Learner(base, seed) for seed in range(runs)]
-    for learner in learners:
-        bar = tqdm(train(learner, notes, sets, steps), f"run {learner.seed + 1} of {runs}", total=steps)
-        for loss in bar:
-            bar.set_postfix(loss=f"{loss:.3f}")
-    save(learners, out)
+def _check(base: Path) -> None:
+    weights = base / "model.safetensors"
+    if not weights.is_file() or sha256(weights) != EMBEDDING_BASE_SHA256:
+        raise NotesError(f"{base}: is not the model that set-up adds the adapter to: name the folder of {_BASE}")
 
 
 if __name__ == "__main__":

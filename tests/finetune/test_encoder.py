@@ -9,10 +9,12 @@ from click.testing import CliRunner
 from transformers import BertModel
 
 from finetune import encoder
-from finetune.encoder import Collection, Learner, Question, late_interaction, merge, of_notes, of_set, save, train
+from finetune.encoder import Collection, Learner, Question, Run, late_interaction, merge, of_notes, of_set, save
 from finetune.shipped import TUNING
 from knowledge.encoder import SentenceTransformersEncoder
+from knowledge.errors import NotesError
 from knowledge.late_interaction import least, met, signs
+from knowledge.models import sha256
 from knowledge.settings import DEFAULT_EMBEDDING_MODEL
 from tests.conftest import HOUSE
 
@@ -133,25 +135,44 @@ def test_the_shipped_adapter_changes_what_the_model_finds(base, tmp_path):
     assert 0.5 < once @ twice < 0.99
 
 
+PASSAGES = (
+    "Zum Goldenen Hirsch\n18 rooms, from 90",
+    "Blumenau\nTue to Sat",
+    "Rota\nMina, Jo, Ali",
+    "Kiln\n1,040 °C",
+)
+ASKED = {"where do we stay overnight?": 0, "when is the florist open?": 1, "who cleans when?": 2, "firing heat?": 3}
+COLLECTION = Collection(PASSAGES, [Question(text, frozenset({row}), True, {}) for text, row in ASKED.items()])
+
+
 def test_training_brings_what_answers_nearer(base, tmp_path):
-    passages = [
-        "Zum Goldenen Hirsch\n18 rooms, from 90",
-        "Blumenau\nTue to Sat",
-        "Rota\nMina, Jo, Ali",
-        "Kiln\n1,040 °C",
-    ]
-    asked = {"where do we stay overnight?": 0, "when is the florist open?": 1, "who cleans when?": 2, "firing heat?": 3}
-    questions = [Question(text, frozenset({row}), True, {}) for text, row in asked.items()]
     learner = Learner(base)
-    losses = list(train(learner, [Collection(passages, questions)], [], 12))
+    losses = list(Run(learner, [COLLECTION], [], 12, tmp_path / "run.pt").train())
     assert losses[-1] < losses[0]
 
     save([learner], tmp_path / "adapter")
     tuned = tmp_path / "tuned"
     shutil.copytree(base, tuned, ignore=shutil.ignore_patterns("*.onnx"))
     merge(tmp_path / "adapter", tuned)
-    before, after = (_cosines(folder, list(asked), passages) for folder in (base, tuned))
+    before, after = (_cosines(folder, list(ASKED), PASSAGES) for folder in (base, tuned))
     assert (after > before).all()
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(base, tmp_path, monkeypatch):
+    monkeypatch.setattr(encoder, "_CHECKPOINT_STEPS", 2)
+    whole = list(Run(Learner(base), [COLLECTION], [], 6, tmp_path / "whole.pt").train())
+    stopped = Run(Learner(base), [COLLECTION], [], 6, tmp_path / "run.pt")
+    for _ in zip(range(3), stopped.train(), strict=False):
+        pass
+    again = Run(Learner(base), [COLLECTION], [], 6, tmp_path / "run.pt")
+    assert again.step == 2
+    assert list(again.train()) == pytest.approx(whole[2:], rel=1e-3)
+
+
+def test_a_run_of_other_texts_is_left_alone(base, tmp_path):
+    list(Run(Learner(base), [COLLECTION], [], 1, tmp_path / "run.pt").train())
+    with pytest.raises(NotesError, match=r"run\.pt: is of other texts or steps"):
+        Run(Learner(base), [COLLECTION], [COLLECTION], 1, tmp_path / "run.pt")
 
 
 def _cosines(folder, questions, passages):
@@ -161,14 +182,26 @@ def _cosines(folder, questions, passages):
     return cosines.diagonal() - (cosines.sum(axis=1) - cosines.diagonal()) / (len(passages) - 1)
 
 
+def _command(base, squad, out):
+    arguments = ["--base", base, "--squad", squad, "--steps", 2, "--out", out]
+    return CliRunner().invoke(encoder.main, list(map(str, arguments)))
+
+
 def test_the_command_makes_an_adapter(notes, squad, base, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(encoder, "NOTES", notes.parent)
+    monkeypatch.setattr(encoder, "EMBEDDING_BASE_SHA256", sha256(base / "model.safetensors"))
     monkeypatch.setenv("ASKMYNOTES_HOME", str(settings.home))
     out = tmp_path / "adapter"
-    arguments = ["--base", base, "--squad", squad, "--steps", 2, "--out", out]
-    done = CliRunner().invoke(encoder.main, list(map(str, arguments)))
+    done = _command(base, squad, out)
     assert done.exit_code == 0, done.output
     learnt, shipped = (json.loads((folder / "adapter_config.json").read_text()) for folder in (out, SHIPPED))
     assert learnt["lora_alpha"] == shipped["lora_alpha"]
     assert sorted(learnt["target_modules"]) == sorted(shipped["target_modules"])
     assert (out / "adapter_model.safetensors").is_file()
+    assert not list(out.glob("*.pt"))
+
+
+def test_a_base_that_is_tuned_already_is_refused(squad, base, tmp_path):
+    refused = _command(base, squad, tmp_path / "adapter")
+    assert refused.exit_code == 1
+    assert "is not the model that set-up adds the adapter to" in refused.output
