@@ -3,6 +3,7 @@
 import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -114,12 +115,18 @@ def _asked_server(settings: Settings) -> Finding:
 
 
 def _index(settings: Settings) -> Finding:
+    from ingest.pipeline import is_current
+
     try:
-        store = Store(settings)
-        documents, chunks = store.counts()
-        store.close()
+        with closing(Store(settings)) as store:
+            documents, chunks = store.counts()
+            current = is_current(store)
+            made_with = store.made_with
     except NotesError as error:
         return Finding("index", str(error), "askmynotes ingest PATH")
     if not chunks:
         return Finding("index", "empty", "askmynotes ingest PATH")
-    return Finding("index", f"{chunks} passages from {documents} documents")
+    state = f"{chunks} passages from {documents} documents"
+    if current:
+        return Finding("index", state)
+    return Finding("index", f"{state}, made otherwise than is set now ({made_with})", "askmynotes ingest")

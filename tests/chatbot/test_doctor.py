@@ -1,13 +1,22 @@
+import dataclasses
+from contextlib import closing
+
 import pytest
 
 from chatbot.doctor import examine
+from ingest.pipeline import ingest
 from knowledge.models import default_language_model
-from knowledge.settings import Settings
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL, Settings
+from knowledge.store import Store
 from tests.chatbot.engines.test_openai import PARIS, serving
 
 
+def found(subject, settings):
+    return next(finding for finding in examine(settings) if finding.subject == subject)
+
+
 def language_model(settings):
-    return next(finding for finding in examine(settings) if finding.subject == "language model")
+    return found("language model", settings)
 
 
 @pytest.mark.parametrize(("model", "named"), [("", "small"), ("large", "large")])
@@ -41,3 +50,15 @@ def test_a_model_given_by_its_path_is_found(tmp_path, models):
 
 def test_quoting_needs_no_language_model(tmp_path):
     assert language_model(Settings(tmp_path, engine="extract")).remedy is None
+
+
+def test_an_index_of_another_embedding_model_is_found_with_the_command_that_renews_it(store, settings, add, models):
+    add("## A\ntext\n")
+    assert found("index", settings).remedy is None
+    other = dataclasses.replace(settings, embedding_model=str(models / DEFAULT_EMBEDDING_MODEL))
+    finding = found("index", other)
+    assert "1 passages from 1 documents, made otherwise than is set now (all-MiniLM" in finding.state
+    assert finding.remedy == "askmynotes ingest"
+    with closing(Store(other)) as renewed:
+        ingest(renewed, other, [])
+    assert found("index", other).remedy is None
