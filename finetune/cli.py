@@ -5,6 +5,7 @@ import json
 import math
 import random
 import re
+import shlex
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -118,13 +119,23 @@ def _of_notes(drafts: int, files: tuple[Path, ...], engine: str | None, folder: 
     from knowledge.history import History
 
     store, history = open_store(), History(settings().home)
-    given = [*rated(store, history), *(each for path in files for each in read_own(path, store))]
+    given = [*rated(store, history), *(each for path in files for each in read_own(path, store, _warn))]
     history.close()
-    new = list(drafted(store, drafts)) if drafts else []
-    asked = [*in_other_words(new, _SEED), *given]
+    # a person's own word on a question stands in place of the rules'
+    known = {_folded(each.question) for each in given}
+    new = [each for each in drafted(store, drafts) if _folded(each.question) not in known] if drafts else []
+    asked = [*given, *in_other_words(new, _SEED)]
     if engine:
         asked += _rephrased([*new, *given], engine, store, folder / "paraphrases.jsonl")
     return _with_progress("your notes", asked, store)
+
+
+def _folded(question: str) -> str:
+    return " ".join(question.lower().split())
+
+
+def _warn(line: str) -> None:
+    click.echo(line, err=True)
 
 
 def _rephrased(asked: "list[Asked]", engine: str, store: "Store", file: Path) -> "list[Asked]":
@@ -191,24 +202,26 @@ def train(
     from finetune.batches import encode
     from finetune.examples import balanced, card
     from finetune.export import DATA
-    from finetune.train import MOST_VALIDATED, Plan, Run, begun, validated
+    from finetune.train import MOST_VALIDATED, Plan, Run, begun, set_aside, validated
     from finetune.tune import read_found
 
     if budget and epochs:
         raise click.UsageError("Give --budget or --epochs, not both.")
     seconds = _seconds(budget or "30m")
-    folders = folders or (settings().home / "finetune",)
     target = out or settings().adapters / "mine"
     start_from = _origin(start_from, target) or _shipped(base)
-    plan = _told(Plan(steps=0, **read_found(folders[0])), folders[0])
-    training, validation = (balanced(part, plan.unanswered, plan.seed) for part in _read(folders))
+    sources = folders or (settings().home / "finetune",)
+    plan = _told(Plan(steps=0, **read_found(sources[0])), sources[0])
+    training, validation = (balanced(part, plan.unanswered, plan.seed) for part in _read(sources))
     _writable(target)
     loaded = _to_train(base)
-    shown = encode(loaded, training, _MOST_TOKENS)
+    shown = _encoded(loaded, training, sources[0] / "train.jsonl")
     held_out = encode(loaded, _some(validation, MOST_VALIDATED), _MOST_TOKENS)
     plan = replace(plan, fingerprint=_fingerprint(loaded.path, shown, start_from))
     going_on = begun(target, plan)
     plan = going_on or replace(plan, steps=_steps(loaded, shown, len(held_out), seconds, epochs))
+    if not going_on and (kept := set_aside(target)):
+        click.echo(f"{kept}: here the adapter that was trained before is kept")
     run = Run(loaded, plan, target, start_from)
     if going_on:
         click.echo(f"{target}: {_where(run)}")
@@ -216,8 +229,29 @@ def train(
     described = {"train": card(training), "valid": card(validation)}
     (target / "adapter" / DATA).write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
     click.echo(f"{target / 'adapter'}: {_outcome(run.progress)}")
-    named = f" {target / 'adapter'}" if out else ""
-    click.echo(f"See what it is worth: askmynotes finetune evaluate{named}")
+    click.echo(f"See what it is worth: {_command('evaluate', target / 'adapter' if out else None, base, folders)}")
+
+
+def _command(name: str, adapter: Path | None, base: Path | None, data: tuple[Path, ...] = ()) -> str:
+    """A command with those options in it that were given to the one before."""
+    given = [("", adapter), ("--base ", base), *(("--data ", folder) for folder in dict.fromkeys(data))]
+    options = (f" {option}{shlex.quote(str(value))}" for option, value in given if value)
+    return f"askmynotes finetune {name}{''.join(options)}"
+
+
+def _encoded(base: "Base", examples: "list[Example]", file: Path) -> "list[Encoded]":
+    """Raises NotesError where nothing is left to learn from."""
+    from finetune.batches import encode
+
+    encoded = encode(base, examples, _MOST_TOKENS)
+    if not encoded:
+        raise NotesError(
+            f"{file}: holds no example with an answer that has at most {_MOST_TOKENS} tokens in all: make some with "
+            "`askmynotes finetune data`"
+        )
+    if longer := len(examples) - len(encoded):
+        _warn(f"{file}: {longer} of {len(examples)} examples are left out, for they have over {_MOST_TOKENS} tokens")
+    return encoded
 
 
 def _origin(adapter: Path | None, target: Path) -> Path | None:
@@ -351,6 +385,8 @@ def tune(folder: Path | None, base: Path | None, budget: str, trials: int) -> No
         raise NotesError(f"{folder / 'valid.jsonl'}: holds no examples to compare the runs on")
     loaded = _to_train(base)
     held_out = _some(validation, MOST_VALIDATED)
+    _encoded(loaded, held_out, folder / "valid.jsonl")
+    _encoded(loaded, [example for example in examples if example.cited], folder / "train.jsonl")
     start_from = _shipped(base)
     fingerprint = _fingerprint(loaded.path, encode(loaded, examples, _MOST_TOKENS), start_from)
 
@@ -427,9 +463,29 @@ def _adapter(folder: Path) -> Path:
     return folder
 
 
+def _base_of(adapter: Path, base: Path | None) -> Path:
+    """The model that an adapter is added to: the one that is named, else the one in models/ that the adapter names.
+
+    Raises NotesError where that is not there.
+    """
+    from knowledge.models import BASE_LANGUAGE_MODEL
+
+    if base:
+        return base
+    try:
+        config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+        name = Path(config["base_model_name_or_path"]).name
+    except (OSError, ValueError, KeyError, TypeError):  # who reads the adapter tells what is wrong with it
+        name = BASE_LANGUAGE_MODEL
+    path = settings().models / name
+    if name != BASE_LANGUAGE_MODEL and not path.exists():
+        raise NotesError(f"{adapter}: was trained on {name}, which is not in {path.parent}: name it with --base")
+    return path
+
+
 #: What to do after each verdict of an evaluation.
 _ADVICE = {
-    "better": "Have the chat answer with it: askmynotes finetune export",
+    "better": "Have the chat answer with it: {export}",
     "no clear difference": "Stay with what you have, or go on: more examples (`finetune data --questions`) tell more, "
     "and a longer run (`finetune train --budget 2h`) changes more.",
     "worse": "Stay with what you have. More examples help (`finetune data --questions`), and gentler settings: "
@@ -473,8 +529,10 @@ def evaluate(
     from finetune.train import read_plan, read_progress
     from knowledge.models import BASE_LANGUAGE_MODEL
 
-    adapter = _adapter(adapter or _last_adapter())
-    before = _shipped(base) if against is None else None if against == "base" else _adapter(Path(against))
+    given, adapter = adapter, _adapter(adapter or _last_adapter())
+    path = _base_of(adapter, base)
+    own = base or (None if path.name == BASE_LANGUAGE_MODEL else path)
+    before = _shipped(own) if against is None else None if against == "base" else _adapter(Path(against))
     folders = folders or (settings().home / "finetune",)
     examples = _some(_read_part(folders, "valid"), most)
     if len(examples) < 2:
@@ -482,7 +540,6 @@ def evaluate(
             f"{folders[0] / 'valid.jsonl'}: holds too few examples to compare on: make more with `askmynotes finetune "
             "data`"
         )
-    path = base or settings().models / BASE_LANGUAGE_MODEL
     device = for_replies(path)
     loaded = load_base(path, dtype(path, device), device)
     with tqdm(total=len(examples), unit="example", disable=None) as bar:
@@ -505,7 +562,7 @@ def evaluate(
     low, high = result["change"]
     click.echo(
         f"{result['verdict']}: the score of a reply changed by {low:+.3f} to {high:+.3f} on {len(examples)} examples. "
-        f"{_ADVICE[result['verdict']]}"
+        f"{_ADVICE[result['verdict']].format(export=_command('export', given, base))}"
     )
 
 
@@ -522,12 +579,11 @@ def export(adapter: Path | None, base: Path | None, precision: str, name: str) -
     from finetune.export import agreement, measured
     from finetune.export import export as write
     from finetune.shipped import prompts
-    from knowledge.models import BASE_LANGUAGE_MODEL
 
     if Path(name).name != name or not name.endswith(".gguf"):
         raise click.BadParameter(f"{name!r} is no file name that ends in .gguf", param_hint="--name")
     adapter = adapter or _last_adapter()
-    base = base or settings().models / BASE_LANGUAGE_MODEL
+    base = _base_of(adapter, base)
     target = settings().models / name
     write(base, adapter, target, "f16" if precision == "f16" else "q8_0")
     click.echo(f"{target}: written; now both runtimes reply to the same prompts")

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from finetune.examples import Example, Passage
+from finetune.examples import MOST_CHARACTERS, MOST_IN_HEADING, Example, Passage
 from knowledge.documents import Chunk, Hit
 from knowledge.evidence import Excerpt, about_as_good, excerpts, gather, read
 from knowledge.prompt import SEE
+from knowledge.query import Query, parse
 from knowledge.store import Store
 
 #: The shares of what is made of an answerable question beside what is found for it: the same with the passage that
@@ -27,11 +28,12 @@ _ALONE = 0.4
 class Asked:
     """A question, the chunk that answers it or that it nearly fits, and the answers as they stand there.
 
-    A question that is `answerable` but has no answers is answered by the whole section: a list, links, code.
+    A question that is `answerable` but has no answers is answered by the whole section: a list, links, code. One that
+    nothing answers may fit no chunk.
     """
 
     question: str
-    chunk: Chunk
+    chunk: Chunk | None
     answers: tuple[str, ...]
     answerable: bool
     source: str
@@ -43,46 +45,60 @@ def examples(store: Store, asked: Iterable[Asked], seed: int) -> Iterator[Exampl
     """Up to two examples of an answerable question, one of them over what is found for it, and one of another.
 
     An answer that is neither in one line of what would be shown nor in the heading gives no example: only a reader of
-    all could know it.
+    all could know it. Nor does a question that cannot be asked: without a word, or longer than an example may be.
     """
     for number, each in enumerate(asked):
+        query = parse(each.question)
+        if not any(map(str.isalnum, query.text)) or len(query.text) > MOST_CHARACTERS:
+            continue
         chance = random.Random(f"{seed} {number} {each.question}")
-        found = gather(each.question, store, keep=(each.chunk,) if each.follows else ()).sections
-        gold = next((hit for hit in found if _holds(hit.chunk, each)), Hit(store.around(each.chunk), 0.0))
-        shown = [found and about_as_good(found)]
-        way = chance.random()
-        if not each.answerable:
-            shown = [[gold]] if way < _ALONE else shown
-        else:
-            rest = [hit for hit in found if hit.chunk.section != each.chunk.section and not _says(hit.chunk, each)]
-            if way < _MISSING:
-                shown.append(about_as_good(rest))
-            else:
-                mixed = [gold, *(rest[:2] if way < _MISSING + _MIXED else [])]
-                chance.shuffle(mixed)
-                shown.append(mixed)
-        yield from filter(None, (_example(each, store, sections) for sections in shown if sections))
+        found = gather(each.question, store, keep=(each.chunk,) if each.follows and each.chunk else ()).sections
+        shown = _shown(each, found, store, chance)
+        yield from filter(None, (_example(each, query, store, sections) for sections in shown if sections))
+
+
+def _shown(asked: Asked, found: Sequence[Hit], store: Store, chance: random.Random) -> list[Sequence[Hit]]:
+    """The sections of each example: those that the chat would show, and others in their place or beside them."""
+    shown: list[Sequence[Hit]] = [found and about_as_good(found)]
+    way = chance.random()
+    gold = list(found[:1])
+    if asked.chunk:
+        gold = [hit for hit in found if _holds(hit.chunk, asked)][:1] or [Hit(store.around(asked.chunk), 0.0)]
+    if not asked.answerable:
+        return [gold] if way < _ALONE else shown
+    rest = [hit for hit in found if not _is_about(hit.chunk, asked) and not _says(hit.chunk, asked)]
+    if way < _MISSING:
+        return [*shown, about_as_good(rest)]
+    mixed = [*gold, *(rest[:2] if way < _MISSING + _MIXED else [])]
+    chance.shuffle(mixed)
+    return [*shown, mixed]
+
+
+def _is_about(section: Chunk, asked: Asked) -> bool:
+    return asked.chunk is not None and section.section == asked.chunk.section
 
 
 def _holds(section: Chunk, asked: Asked) -> bool:
     """Whether a section holds what was asked about: of a long one the chunk with the answer, where there is one."""
-    chunk = asked.chunk
-    return section.section == chunk.section and (not asked.answers or chunk.text in section.text)
+    in_it = not asked.answers or (asked.chunk is not None and asked.chunk.text in section.text)
+    return _is_about(section, asked) and in_it
 
 
 def _says(section: Chunk, asked: Asked) -> bool:
-    return any(answer.lower() in section.text.lower() for answer in asked.answers)
+    """Whether a section answers too: it has an answer in it, or is a copy of the one that answers as a whole."""
+    answers = asked.answers or ((asked.chunk.text,) if asked.chunk else ())
+    return any(answer.lower() in section.text.lower() for answer in answers)
 
 
-def _example(asked: Asked, store: Store, sections: Sequence[Hit]) -> Example | None:
-    shown = excerpts(sections, read(asked.question, sections, store))
+def _example(asked: Asked, query: Query, store: Store, sections: Sequence[Hit]) -> Example | None:
+    shown = excerpts(sections, read(query.topic, sections, store))
     passages = tuple(_passage(excerpt) for excerpt in shown)
     gold = next((n for n, excerpt in enumerate(shown, start=1) if _holds(excerpt.section, asked)), None)
-    example = Example(question=asked.question, passages=passages, source=asked.source, kind="missing")
+    example = Example(question=query.text, passages=passages, source=asked.source, kind="missing")
     if not asked.answerable:
         return example.model_copy(update={"kind": "near"})
     if gold is None:
-        return example
+        return None if any(_says(excerpt.section, asked) for excerpt in shown) else example
     answer, kind = (SEE, "section") if not asked.answers else (_said_answer(asked, passages[gold - 1]), "span")
     return example.model_copy(update={"answer": answer, "cited": (gold,), "kind": kind}) if answer else None
 
@@ -99,4 +115,5 @@ def _said_answer(asked: Asked, passage: Passage) -> str:
 
 def _passage(excerpt: Excerpt) -> Passage:
     shown = excerpt.passage
-    return Passage(heading=shown.heading, lines=shown.lines)
+    # a mark such as Obsidian's [!todo] leaves nothing of its line
+    return Passage(heading=shown.heading[:MOST_IN_HEADING], lines=tuple(filter(str.strip, shown.lines)))

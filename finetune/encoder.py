@@ -99,7 +99,10 @@ def _collection(store: Store, asked: Iterable[Asked]) -> Collection:
     rows = {chunk.vector_id: row for row, chunk in enumerate(chunks)}
     questions = []
     for each in asked:
-        of_section = (row for row, chunk in enumerate(chunks) if chunk.section == each.chunk.section)
+        if each.chunk is None:
+            continue
+        section = each.chunk.section
+        of_section = (row for row, chunk in enumerate(chunks) if chunk.section == section)
         about = frozenset([rows[each.chunk.vector_id]] if each.answers else of_section)
         coverage = {rows[hit.chunk.vector_id]: hit.coverage for hit in store.rank_sparse(each.question)}
         questions.append(Question(each.question, about, each.answerable, coverage))

@@ -21,8 +21,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from knowledge import prompt
 from knowledge.errors import NotesError
 
-_Text = Annotated[str, Field(min_length=1, max_length=2000)]
+#: Of a question, a line or an answer, and of a heading.
+MOST_CHARACTERS, MOST_IN_HEADING = 2000, 500
 MOST_PASSAGES = 6
+_Text = Annotated[str, Field(min_length=1, max_length=MOST_CHARACTERS)]
 
 
 class Passage(BaseModel):
@@ -30,7 +32,7 @@ class Passage(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    heading: Annotated[str, Field(max_length=500)]
+    heading: Annotated[str, Field(max_length=MOST_IN_HEADING)]
     lines: tuple[_Text, ...]
 
 
@@ -41,7 +43,7 @@ class Example(BaseModel):
 
     question: _Text
     passages: Annotated[tuple[Passage, ...], Field(min_length=1, max_length=MOST_PASSAGES)]
-    answer: Annotated[str, Field(max_length=2000)] = ""
+    answer: Annotated[str, Field(max_length=MOST_CHARACTERS)] = ""
     cited: tuple[int, ...] = ()
     source: _Text
     kind: str = ""

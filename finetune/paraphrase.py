@@ -60,18 +60,18 @@ def in_other_words(asked: Iterable[Asked], seed: int) -> Iterator[Asked]:
     go on from there."""
     for each in asked:
         yield from (replace(each, question=way) for way in paraphrased(each.question, seed))
-        if each.answerable and (goes_on := _going_on(each, seed)):
-            yield replace(each, question=with_topic(goes_on, each.chunk.heading_path[-1]), follows=True)
+        heading = each.chunk.heading_path[-1] if each.answerable and each.chunk else ""
+        if goes_on := heading and _going_on(each.question, heading, seed):
+            yield replace(each, question=with_topic(goes_on, heading), follows=True)
 
 
-def _going_on(asked: Asked, seed: int) -> str:
+def _going_on(question: str, heading: str, seed: int) -> str:
     """The question as one that leans on its section; nothing where it has more words of its own than that takes."""
-    heading = asked.chunk.heading_path[-1]
     topic = stems(heading.partition(":")[0])
     for pattern, in_it, itself in _GOING_ON:
-        if match := pattern.fullmatch(asked.question):
+        if match := pattern.fullmatch(question):
             forms = itself if topic and topic <= stems(match["what"]) <= stems(heading) else in_it
-            goes_on = random.Random(f"{seed} {asked.question}").choice(forms or ("",)).format(what=match["what"])
+            goes_on = random.Random(f"{seed} {question}").choice(forms or ("",)).format(what=match["what"])
             return goes_on if goes_on and leans(goes_on) else ""
     return ""
 
@@ -87,7 +87,7 @@ def _ways(question: str) -> Iterator[str]:
     for pattern, asked in _RULES:
         if found := pattern.fullmatch(question):
             yield from (form.format(what=found["what"]) for form in asked)
-    bare = question.rstrip("?")
-    yield bare[0].lower() + bare[1:] if bare[1:2].islower() else bare
+    if bare := question.rstrip("?"):
+        yield bare[0].lower() + bare[1:] if bare[1:2].islower() else bare
     if len(words := content_words(question)) > 1:
         yield " ".join(words)

@@ -2,17 +2,18 @@
 
 import json
 from bisect import bisect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from finetune.dataset import Asked
 from finetune.draft import draft
-from finetune.examples import read_lines
+from finetune.examples import MOST_CHARACTERS, read_lines
 from knowledge.documents import Chunk, Document
 from knowledge.errors import NotesError
 from knowledge.follow_up import leans, with_topic
 from knowledge.history import History
+from knowledge.query import parse
 from knowledge.store import Store
 from knowledge.text import sentence_spans
 
@@ -78,20 +79,63 @@ def index(store: Store, documents: list[Document]) -> None:
         store.add(documents)
 
 
-def read_own(path: Path, store: Store) -> Iterator[Asked]:
+def read_own(path: Path, store: Store, tell: Callable[[str], None] = lambda _: None) -> Iterator[Asked]:
     """The questions of a file for `askmynotes evaluate` that name a section which is indexed, or are unanswerable.
 
     A section is a source: its questions stay together. One that leans on those `after` which it was asked has the
     section's heading added, as the chat would. A single fact of `must` serves as the answer where `answers`
-    are missing. Raises NotesError with the file and the line of what is no question.
+    are missing. `tell` hears at the end of the lines of which nothing can be learnt. Raises NotesError with the file
+    and the line of what is no question.
     """
     known = _Known(store)
+    useless: dict[str, list[int]] = {"name no section that is indexed": [], "have answers that do not stand there": []}
+    no_section, no_answer = useless.values()
     for number, line in enumerate(read_lines(path), start=1):
         if line.strip():
-            try:
-                yield from known.asked(json.loads(line))
-            except (ValueError, KeyError, AttributeError, TypeError) as error:
-                raise NotesError(f'{path}:{number}: not a question such as {{"q": "...", "section": "..."}}') from error
+            asked = list(known.asked(_entry(line, f"{path}:{number}")))
+            if not asked:
+                no_section.append(number)
+            elif not all(map(_stands, asked)):
+                no_answer.append(number)
+            yield from asked
+    for why, numbers in useless.items():
+        if numbers:
+            tell(f"{path}: nothing is learnt of these lines, which {why}: {', '.join(map(str, numbers))}")
+
+
+def _entry(line: str, where: str) -> dict[str, Any]:
+    """What a line of a person's own file says. Raises NotesError where it is no question, or one that cannot be."""
+    try:
+        entry = json.loads(line)
+        question = entry["q"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NotesError(f'{where}: not a question such as {{"q": "...", "section": "..."}}') from error
+    if not isinstance(question, str) or not 0 < len(question.strip()) <= MOST_CHARACTERS:
+        raise NotesError(f'{where}: "q" must be a text of 1 to {MOST_CHARACTERS} characters')
+    for key in ("section", "page"):
+        if not isinstance(entry.get(key, ""), str):
+            raise NotesError(f'{where}: "{key}" must be a text')
+    for key in ("answers", "must", "after"):
+        texts = entry.get(key, [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) and text.strip() for text in texts):
+            raise NotesError(f'{where}: "{key}" must be a list of texts')
+    if not isinstance(entry.get("answerable", True), bool):
+        raise NotesError(f'{where}: "answerable" must be true or false')
+    try:
+        parse(question)
+    except NotesError as error:
+        raise NotesError(f"{where}: {error}") from error
+    return entry
+
+
+def _stands(asked: Asked) -> bool:
+    """Whether an answer stands in the chunk that shall answer, or in its heading; without answers all of it does."""
+    chunk = asked.chunk
+    if chunk is None or not asked.answers:
+        return True
+    return any(
+        " ".join(answer.split()) in " ".join(f"{chunk.heading} {chunk.text}".split()) for answer in asked.answers
+    )
 
 
 def drafted(store: Store, number: int) -> Iterator[Asked]:
@@ -134,7 +178,7 @@ class _Known:
             asked = with_topic(question, chunk.heading_path[-1]) if follows else question
             yield Asked(asked, chunk, answers, answerable, f"{chunk.source}#{chunk.heading}", follows)
         elif self._by_heading and not answerable:
-            yield Asked(question, next(iter(self._by_heading.values()))[0], (), False, question)
+            yield Asked(question, None, (), False, question)
 
 
 def _fact(must: Sequence[str]) -> Sequence[str]:

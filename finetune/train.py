@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -249,7 +249,7 @@ class Run:
             return
         if read_plan(self.out) != self.plan:
             if found.is_done:
-                return  # that one is done: its checkpoint gives way to the first of this one, its adapter to a better
+                return  # that one is done: its checkpoint gives way to the first of this one
             raise NotesError(_OTHER_PLAN.format(self.out))
         held = _read_state(self.out)
         for name, master in self._masters.items():
@@ -275,6 +275,17 @@ def begun(out: Path, plan: Plan) -> Plan | None:
     if progress and not progress.is_done:
         raise NotesError(_OTHER_PLAN.format(out))
     return None
+
+
+def set_aside(out: Path) -> Path | None:
+    """Keep the adapter of an earlier run in this folder under another name, which is given back: the next run writes
+    its own from its first step on."""
+    adapter = out / "adapter"
+    _put_back(adapter)
+    if not adapter.is_dir():
+        return None
+    free = next(name for number in count(1) if not (name := out / f"adapter-{number}").exists())
+    return adapter.rename(free)
 
 
 def read_plan(out: Path) -> Plan | None:

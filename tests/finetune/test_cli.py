@@ -69,6 +69,7 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, small, tmp
     trained = run(*arguments)
     assert trained.exit_code == 0, trained.output
     assert "steps of 16 examples" in trained.output
+    assert f"askmynotes finetune evaluate {out / 'adapter'} --data {data}\n" in trained.output
     assert (out / "training.png").read_bytes().startswith(b"\x89PNG")
     again = run(*arguments)
     assert "is trained to its end" in again.output
@@ -91,6 +92,39 @@ def test_from_questions_to_a_model_that_the_chat_loads(add, settings, small, tmp
     engine = load_engine(load_settings(settings.home), "gpt4all")
     prompt = build_prompt("Who?", [Passage("Boiler", ("Hansen services the boiler.",))], engine.prompt_bytes)
     assert "".join(engine.stream(prompt, 8))
+
+
+def test_a_persons_own_word_on_a_question_stands_in_place_of_the_draft(add, settings, tmp_path):
+    add("# How do I fix broken text?\n\nUse ftfy, or by hand with great care.")
+    own = tmp_path / "own.jsonl"
+    entry = {"q": "How do I fix broken text?", "section": "How do I fix broken text?", "answers": ["great care"]}
+    own.write_text(json.dumps(entry))
+    made = run("finetune", "data", "--questions", own, "--home", settings.home)
+    assert made.exit_code == 0, made.output
+    lines = [line for name in ("train", "valid") for line in (settings.home / f"finetune/{name}.jsonl").open()]
+    examples = [json.loads(line) for line in lines]
+    answers = {each.get("answer") for each in examples if each["question"] == entry["q"]}
+    assert answers <= {"great care", None}
+    assert "great care" in answers
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_examples_of_which_nothing_can_be_learnt_are_told(settings, small, tmp_path, command):
+    example = {"question": "who?", "passages": [{"heading": "A", "lines": ["b"]}], "source": "a"}
+    for name in ("train", "valid"):
+        (tmp_path / f"{name}.jsonl").write_text(json.dumps(example))
+    outcome = run("finetune", command, "--data", tmp_path, "--budget", "1s", "--home", settings.home)
+    assert outcome.exit_code == 1, outcome.output
+    assert "train.jsonl: holds no example with an answer" in outcome.output
+
+
+def test_an_adapter_of_a_base_that_is_not_there_asks_for_it(settings, small, tmp_path):
+    adapter = make_adapter(tmp_path / "adapter")
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    (adapter / "adapter_config.json").write_text(json.dumps({**config, "base_model_name_or_path": "/a/other.gguf"}))
+    outcome = run("finetune", "export", adapter, "--home", settings.home)
+    assert outcome.exit_code == 1
+    assert "was trained on other.gguf, which is not in" in outcome.output
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,66 @@ def test_a_line_that_is_no_question_is_named(made):
         made({"q": "who?", "section": "Boiler service"}, {"section": "Boiler service"})
 
 
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"q": " "}, '"q" must be a text of 1 to 2000 characters'),
+        ({"q": "who?", "answers": "Hansen"}, '"answers" must be a list of texts'),
+        ({"q": "who?", "section": 3}, '"section" must be a text'),
+        ({"q": "who?", "answerable": "no"}, '"answerable" must be true or false'),
+        ({"q": "who? kind:poem"}, "kind:poem"),
+    ],
+)
+def test_a_question_that_cannot_be_is_named_with_its_reason(made, entry, message):
+    with pytest.raises(NotesError, match=f"questions.jsonl:1: .*{message}"):
+        made(entry)
+
+
+def test_lines_of_which_nothing_is_learnt_are_named(add, store, tmp_path):
+    add(HOUSE)
+    file = tmp_path / "questions.jsonl"
+    entries = (
+        {"q": "who?", "section": "Boiler service", "answers": ["Hansen & Sons"]},
+        {"q": "who?", "section": "Boilers"},
+        {"q": "who?"},
+        {"q": "who?", "section": "Boiler service", "answers": ["Miller"]},
+        {"q": "what is the capital of Mongolia?", "answerable": False},
+    )
+    file.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    told = []
+    list(read_own(file, store, told.append))
+    assert [line.partition("nothing is learnt of these lines, which ")[2] for line in told] == [
+        "name no section that is indexed: 2, 3",
+        "have answers that do not stand there: 4",
+    ]
+
+
+def test_what_is_shown_is_what_the_chat_would_show(add, made):
+    add("# Cleaning up\n\n> [!todo]\n- call Ann about the shears\n\n> [!info]\n\nThe shears are blunt.")
+    found = made({"q": "my notes on the shears in:notes", "section": "Cleaning up", "answers": ["blunt"]})
+    assert {each.question for each in found} == {"my notes on the shears"}
+    assert all(line.strip() for each in found for passage in each.passages for line in passage.lines)
+
+
+def test_a_question_that_fits_no_section_is_asked_over_what_is_nearest_to_it(add, made):
+    add("# Aardvarks\n\nThey eat ants.", "a.md")
+    entries = [{"q": f"who painted the boiler, number {n}?", "answerable": False} for n in range(12)]
+    for each in made(*entries):
+        assert "Boiler service" in [passage.heading for passage in each.passages]
+
+
+def test_a_copy_of_what_answers_is_no_wrong_passage(add, made):
+    add(HOUSE, "copy.md")
+    for entry in (
+        {"section": "Boiler service", "page": "note.md", "answers": ["Hansen & Sons"]},
+        {"section": "Reading list on bread", "page": "note.md"},
+    ):
+        subject = entry["section"].lower()
+        for each in made(*({"q": f"what about the {subject}, number {n}?", **entry} for n in range(12))):
+            headings = [passage.heading for passage in each.passages]
+            assert each.cited or entry["section"] not in headings
+
+
 def test_a_public_set_is_indexed_and_its_answers_found(store, tmp_path):
     paragraph = "The café opened in 1921. It was sold to Ada Berg in 1960. The roof is made of slate."
     questions = [

@@ -1,5 +1,6 @@
 import dataclasses
 import random
+import shutil
 import signal
 
 import pytest
@@ -12,7 +13,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from finetune.base import Base
 from finetune.batches import Encoded, batches, tensors
 from finetune.track import Tracker
-from finetune.train import Plan, Run, steps_within, validated
+from finetune.train import Plan, Run, set_aside, steps_within, validated
 from knowledge.errors import NotesError
 
 PLAN = Plan(steps=12, batch=4, rank=4, learning_rate=1e-2)
@@ -142,6 +143,18 @@ def test_a_finished_run_gives_way_to_one_of_another_plan(base, tmp_path):
     run.train(always(5, 20, 1), [], quiet)
     run.model.unload()
     assert Run(base, dataclasses.replace(PLAN, rank=8), tmp_path / "run").progress.step == 0
+
+
+def test_the_adapter_of_an_earlier_run_is_kept_under_another_name(base, tmp_path):
+    out = tmp_path / "run"
+    for number in (1, 2):
+        run = Run(base, PLAN, out)
+        run.train(always(5, 20, 1), [], quiet)
+        run.model.unload()
+        assert set_aside(out) == out / f"adapter-{number}"
+        shutil.rmtree(out / "checkpoint")
+    assert all((out / f"adapter-{number}" / "adapter_model.safetensors").is_file() for number in (1, 2))
+    assert set_aside(out) is None
 
 
 def test_a_run_ends_early_where_it_only_gets_worse(base, tmp_path):
