@@ -3,6 +3,7 @@
 import warnings
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from functools import cached_property
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -30,16 +31,33 @@ class Base:
 
         Markup that stands in a note or a question stays plain text, as it does in the engines.
         """
-        turns = [{"role": "system", "content": "\0system"}, {"role": "user", "content": "\0user"}]
-        marked = str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-        before, _, rest = marked.partition("\0system")
-        between, _, after = rest.partition("\0user")
+        before, between, after = self.markup
         pieces = (before + prompt.system + between, prompt.user, after)
         return [
             token
             for piece, special in zip(pieces, (True, False, True), strict=True)
             for token in self.tokenizer(piece, add_special_tokens=False, split_special_tokens=not special)["input_ids"]
         ]
+
+    @cached_property
+    def markup(self) -> tuple[str, str, str]:
+        """What the chat template writes before the system's turn, between it and the user's, and after that.
+
+        Raises jinja2.TemplateError or ValueError where the template cannot be used.
+        """
+        from jinja2 import TemplateError
+
+        turns = [{"role": "system", "content": "\0system"}, {"role": "user", "content": "\0user"}]
+        try:
+            before, rest = self._marked(turns).split("\0system")
+            between, after = rest.split("\0user")
+        except (TemplateError, ValueError):  # a template without system turns: the text opens the user's
+            before, after = self._marked(turns[1:]).split("\0user")
+            between = "\n\n"
+        return before, between, after
+
+    def _marked(self, turns: list[dict[str, str]]) -> str:
+        return str(self.tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
     def reply_ids(self, reply: str) -> list[int]:
         """The tokens of a reply, with the one that ends it."""
@@ -52,6 +70,7 @@ def load_base(path: Path, dtype: "torch.dtype", device: Device = CPU) -> Base:
 
     Raises NotesError where there is none, or none that transformers reads.
     """
+    from jinja2 import TemplateError
     from transformers import AutoTokenizer
     from transformers.utils import logging
 
@@ -73,7 +92,12 @@ def load_base(path: Path, dtype: "torch.dtype", device: Device = CPU) -> Base:
         raise NotesError(f"{path}: cannot be loaded {device.place}: {str(error).strip().splitlines()[0]}") from error
     if not tokenizer.chat_template:
         raise NotesError(f"{path}: the model has no chat template: choose an instruction-tuned one")
-    return Base(path, model, tokenizer)
+    base = Base(path, model, tokenizer)
+    try:
+        base.markup  # noqa: B018  read once, so that one that cannot be used is told here
+    except (TemplateError, ValueError) as error:
+        raise NotesError(f"{path}: its chat template cannot be used ({error})") from error
+    return base
 
 
 def _load(path: Path, dtype: "torch.dtype", device: Device) -> "PreTrainedModel":

@@ -88,6 +88,8 @@ def data(
     if not (questions or squad or drafts):
         raise click.UsageError("Name a file with --questions or --squad, or let questions be drafted.")
     folder = _writable(out or settings().home / "finetune")
+    if squad and not questions and not open_store().counts()[1]:
+        drafts = 0  # a set needs no notes
     made = _of_notes(drafts, questions, engine, folder) if drafts or questions else []
     made += [example for path in squad for example in _of_set(path)]
     if not made:
@@ -306,7 +308,13 @@ def _to_train(path: Path | None) -> "Base":
     path = path or settings().models / BASE_LANGUAGE_MODEL
     device = for_training(path)
     click.echo(f"{path.name} {device}")
-    return load_base(path, dtype(path, device), device)
+    base = load_base(path, dtype(path, device), device)
+    for name in ("logits_scaling", "logit_scale", "final_logit_softcapping"):
+        if getattr(base.model.config, name, None) not in (None, 1):
+            raise NotesError(
+                f"{path}: cannot be trained here, for it changes its logits ({name}): choose another model"
+            )
+    return base
 
 
 def _shipped(base: Path | None) -> Path | None:

@@ -7,7 +7,7 @@ always give the same ones. A fifth cannot be answered from the notes. A question
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, islice
@@ -175,10 +175,10 @@ def _bare(unit: Unit) -> str:
     return MARKDOWN_LINK.sub(r"\1", plain(unit.text)).replace("`", "").strip()
 
 
-def draft(store: Store, number: int) -> list[Drafted]:
-    """Up to `number` questions, in the form that `evaluate` reads, spread evenly over the notes; first those that they
-    answer. Raises NotesError where the notes give none."""
-    sections = _sections(store)
+def draft(store: Store, number: int, kinds: Collection[str] = ("note",)) -> list[Drafted]:
+    """Up to `number` questions, in the form that `evaluate` reads, spread evenly over what is indexed of these kinds;
+    first those that it answers. Raises NotesError where it gives none."""
+    sections = _sections(store, kinds)
     drafter = _Drafter(sections)
     unanswerable = round(number / _UNANSWERABLE)
     seen: set[str] = set()
@@ -202,13 +202,13 @@ def write(path: Path, drafted: Iterable[Drafted]) -> None:
         raise NotesError(f"{path}: cannot be written ({error.strerror})") from error
 
 
-def _sections(store: Store) -> list[Section]:
-    """The sections of all notes, in order."""
-    sources = [listed.document.source for listed in store.documents() if listed.document.kind == "note"]
+def _sections(store: Store, kinds: Collection[str]) -> list[Section]:
+    """The sections of all documents of these kinds, in order."""
+    sources = [listed.document.source for listed in store.documents() if listed.document.kind in kinds]
     names = Counter(Path(source).name for source in sources)
     found = []
     for source in sources:
-        page = Path(source).name if names[Path(source).name] == 1 else source
+        page = Path(source).name if names[Path(source).name] == 1 and "://" not in source else source
         for path, group in groupby(store.get(source), key=lambda chunk: chunk.heading_path):
             found.append((path, page, list(group)))
     headings = Counter(path[-1].lower() for path, *_ in found)

@@ -13,7 +13,7 @@ from knowledge.documents import Chunk, Document
 from knowledge.errors import NotesError
 from knowledge.follow_up import leans, with_topic
 from knowledge.history import History
-from knowledge.query import parse
+from knowledge.query import KINDS, parse
 from knowledge.store import Store
 from knowledge.text import sentence_spans
 
@@ -139,9 +139,9 @@ def _stands(asked: Asked) -> bool:
 
 
 def drafted(store: Store, number: int) -> Iterator[Asked]:
-    """Up to `number` questions that rules draft from the indexed notes."""
+    """Up to `number` questions that rules draft from the indexed notes and articles."""
     known = _Known(store)
-    for entry in draft(store, number):
+    for entry in draft(store, number, KINDS):
         yield from known.asked(entry)
 
 

@@ -5,6 +5,9 @@ import pytest
 
 from chatbot.evaluate import read_questions
 from finetune.draft import draft, write
+from finetune.questions import drafted as asked
+from finetune.questions import index
+from knowledge.documents import Chunk, Document
 from knowledge.errors import NotesError
 from knowledge.scores import fact_pattern
 from knowledge.text import content_words
@@ -140,3 +143,11 @@ def test_a_heading_that_is_a_question_in_another_script_is_asked_as_it_stands(ad
     asked = [entry["q"] for entry in draft(store, 5)]
     assert "چه زمانی به اصفهان برویم؟" in asked
     assert not any("؟?" in question for question in asked)
+
+
+def test_articles_are_drafted_from_where_they_are_asked_for(store):
+    chunk = Chunk("https://example.org/ferns/", "Ferns", ("Ferns", "Repotting"), (1, 2), "- In March\n- In a wide pot")
+    index(store, [Document(chunk.source, "Ferns", "x", kind="article", chunks=(chunk,))])
+    with pytest.raises(NotesError, match="no notes"):
+        draft(store, 10)
+    assert {each.chunk.source for each in asked(store, 10) if each.chunk} == {chunk.source}
