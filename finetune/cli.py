@@ -50,7 +50,7 @@ class _Resumable(Commands):
                 "command again to go on"
             ) from error
         except KeyboardInterrupt:
-            click.echo("Interrupted. What is done is kept: run the same command again to go on.", err=True)
+            click.echo("Interrupted. Nothing is lost: run the same command again to go on.", err=True)
             ctx.exit(_INTERRUPTED)
 
 
@@ -81,7 +81,7 @@ def data(
     """Make training and validation examples of questions whose answers are known: drafted from your notes, called good
     in the chat, your own, and of public sets.
 
-    Stopped by Ctrl-C, what a language model has written is kept for the next time.
+    Stopped by Ctrl-C, the same command goes on.
     """
     from finetune.examples import card, split, write_examples
 
@@ -91,7 +91,7 @@ def data(
     if squad and not questions and not open_store().counts()[1]:
         drafts = 0  # a set needs no notes
     made = _of_notes(drafts, questions, engine, folder) if drafts or questions else []
-    made += [example for path in squad for example in _of_set(path)]
+    made += [example for path in squad for example in _of_set(path, folder)]
     if not made:
         raise NotesError("no example came of these questions: each has to name a `section` of notes that are indexed")
     training, validation = split(made, _VALIDATION)
@@ -99,8 +99,13 @@ def data(
         click.echo(f"{folder / name}.jsonl: {write_examples(folder / f'{name}.jsonl', part)} examples")
     described = {name: card(part) for name, part in (("train", training), ("valid", validation))}
     (folder / "card.json").write_text(json.dumps(described, indent=1) + "\n", encoding="utf-8")
-    named = f" --data {folder}" if out else ""
-    click.echo(f"Train on them: askmynotes finetune train{named}")
+    _kept(folder).unlink(missing_ok=True)
+    click.echo(f"Train on them: {_command('train', None, None, (folder,) if out else ())}")
+
+
+def _kept(folder: Path) -> Path:
+    """Where examples are kept until all are made."""
+    return folder / "examples.part.jsonl"
 
 
 def _writable(folder: Path) -> Path:
@@ -129,7 +134,7 @@ def _of_notes(drafts: int, files: tuple[Path, ...], engine: str | None, folder: 
     asked = [*given, *in_other_words(new, _SEED)]
     if engine:
         asked += _rephrased([*new, *given], engine, store, folder / "paraphrases.jsonl")
-    return _with_progress("your notes", asked, store)
+    return _with_progress("your notes", asked, store, folder)
 
 
 def _folded(question: str) -> str:
@@ -158,7 +163,7 @@ def _rephrased(asked: "list[Asked]", engine: str, store: "Store", file: Path) ->
     return found
 
 
-def _of_set(path: Path) -> "list[Example]":
+def _of_set(path: Path, folder: Path) -> "list[Example]":
     """Its paragraphs are searched in an index of their own."""
     from finetune.questions import index, read_squad
     from knowledge.store import temporary_store
@@ -166,15 +171,16 @@ def _of_set(path: Path) -> "list[Example]":
     documents, asked = read_squad(path)
     with temporary_store(settings()) as (store, _):
         index(store, documents)
-        return _with_progress(path.name, asked, store)
+        return _with_progress(path.name, asked, store, folder)
 
 
-def _with_progress(name: str, asked: "list[Asked]", store: "Store") -> "list[Example]":
+def _with_progress(name: str, asked: "list[Asked]", store: "Store", folder: Path) -> "list[Example]":
     from tqdm import tqdm
 
     from finetune.dataset import examples
 
-    return list(examples(store, tqdm(asked, desc=name, unit="question", disable=None), _SEED))
+    shown = tqdm(asked, desc=name, unit="question", disable=None)
+    return list(examples(store, shown, _SEED, _kept(folder)))
 
 
 @finetune.command()

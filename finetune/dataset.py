@@ -4,13 +4,17 @@ Every question is searched for in the indexed notes, so that an example shows wh
 passage among the wrong ones that match best, each cut down to its best lines.
 """
 
+import hashlib
+import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 
-from finetune.examples import MOST_CHARACTERS, MOST_IN_HEADING, Example, Passage
+from finetune.examples import MOST_CHARACTERS, MOST_IN_HEADING, Example, Passage, read_lines
 from knowledge.documents import Chunk, Hit
 from knowledge.evidence import Excerpt, about_as_good, excerpts, gather, read
 from knowledge.prompt import SEE
@@ -41,20 +45,51 @@ class Asked:
     follows: bool = False
 
 
-def examples(store: Store, asked: Iterable[Asked], seed: int) -> Iterator[Example]:
+def examples(store: Store, asked: Iterable[Asked], seed: int, kept: Path | None = None) -> Iterator[Example]:
     """Up to two examples of an answerable question, one of them over what is found for it, and one of another.
 
     An answer that is neither in one line of what would be shown nor in the heading gives no example: only a reader of
-    all could know it. Nor does a question that cannot be asked: without a word, or longer than an example may be.
+    all could know it. Nor does a question that cannot be asked: without a word, or longer than an example may be. What
+    is made is put into the file `kept` as it comes, and not made again from the same notes.
     """
-    for number, each in enumerate(asked):
-        query = parse(each.question)
-        if not any(map(str.isalnum, query.text)) or len(query.text) > MOST_CHARACTERS:
+    made = _read_kept(kept) if kept else {}
+    indexed = hashlib.sha256(repr([store.made_with, *_vector_ids(store)]).encode()).hexdigest()
+    with kept.open("a", encoding="utf-8") if kept else nullcontext() as file:
+        for number, each in enumerate(asked):
+            key = hashlib.sha256(f"{indexed} {seed} {number} {each}".encode()).hexdigest()
+            if key not in made:
+                made[key] = _examples(each, store, random.Random(f"{seed} {number} {each.question}"))
+                if file:
+                    lines = [example.model_dump(mode="json") for example in made[key]]
+                    # begun with a new line: the one before may have been cut off
+                    file.write("\n" + json.dumps({"key": key, "examples": lines}))
+                    file.flush()
+            yield from made[key]
+
+
+def _vector_ids(store: Store) -> Iterator[str]:
+    return (chunk.vector_id for listed in store.documents() for chunk in store.get(listed.document.source))
+
+
+def _read_kept(file: Path) -> dict[str, list[Example]]:
+    """Examples by key; a last line that was cut off is passed over."""
+    made = {}
+    for line in read_lines(file) if file.is_file() else ():
+        try:
+            entry = json.loads(line)
+            made[entry["key"]] = [Example.model_validate(each) for each in entry["examples"]]
+        except (ValueError, LookupError, TypeError):
             continue
-        chance = random.Random(f"{seed} {number} {each.question}")
-        found = gather(each.question, store, keep=(each.chunk,) if each.follows and each.chunk else ()).sections
-        shown = _shown(each, found, store, chance)
-        yield from filter(None, (_example(each, query, store, sections) for sections in shown if sections))
+    return made
+
+
+def _examples(asked: Asked, store: Store, chance: random.Random) -> list[Example]:
+    query = parse(asked.question)
+    if not any(map(str.isalnum, query.text)) or len(query.text) > MOST_CHARACTERS:
+        return []
+    found = gather(asked.question, store, keep=(asked.chunk,) if asked.follows and asked.chunk else ()).sections
+    shown = _shown(asked, found, store, chance)
+    return list(filter(None, (_example(asked, query, store, sections) for sections in shown if sections)))
 
 
 def _shown(asked: Asked, found: Sequence[Hit], store: Store, chance: random.Random) -> list[Sequence[Hit]]:

@@ -114,7 +114,9 @@ def write_examples(path: Path, examples: Iterable[Example]) -> int:
     """Write examples as JSONL, each question over the same passages once; returns how many."""
     written = dict.fromkeys(example.model_dump_json(exclude_defaults=True) for example in _distinct(examples))
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")
+    new = path.with_suffix(".new")
+    new.write_text("".join(f"{line}\n" for line in written), encoding="utf-8")
+    new.replace(path)
     return len(written)
 
 

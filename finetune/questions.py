@@ -72,9 +72,11 @@ def _chunk_with(answers: Sequence[Mapping[str, Any]], starts: Sequence[int], chu
 
 def index(store: Store, documents: list[Document]) -> None:
     """Put documents into an empty store."""
+    from tqdm import tqdm
+
     with store.writing():
         chunks = store.missing(chunk for document in documents for chunk in document.chunks)
-        for start in range(0, len(chunks), 256):
+        for start in tqdm(range(0, len(chunks), 256), desc="indexing", unit="block", disable=None):
             store.embed(chunks[start : start + 256])
         store.add(documents)
 

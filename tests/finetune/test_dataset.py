@@ -9,6 +9,7 @@ from finetune.dataset import examples
 from finetune.paraphrase import in_other_words
 from finetune.questions import drafted, index, rated, read_own, read_squad
 from knowledge.errors import NotesError
+from knowledge.evidence import gather
 from knowledge.history import History
 from tests.conftest import HOUSE
 
@@ -195,6 +196,23 @@ def test_a_question_that_fits_no_section_is_asked_over_what_is_nearest_to_it(add
     entries = [{"q": f"who painted the boiler, number {n}?", "answerable": False} for n in range(12)]
     for each in made(*entries):
         assert "Boiler service" in [passage.heading for passage in each.passages]
+
+
+def test_what_was_made_is_kept_and_not_made_again_from_the_same_notes(add, store, tmp_path, monkeypatch):
+    add(HOUSE)
+    asked, kept = list(drafted(store, 6)), tmp_path / "kept.jsonl"
+    first = [example for example, _ in zip(examples(store, asked, 1, kept), range(3), strict=False)]
+    kept.write_text(kept.read_text() + '\n{"key": "cut o')
+    searched = []
+    monkeypatch.setattr("finetune.dataset.gather", lambda *given, **also: searched.append(1) or gather(*given, **also))
+    whole = list(examples(store, asked, 1, kept))
+    assert whole == list(examples(store, asked, 1))
+    assert whole[:3] == first
+    again = len(searched)
+    add("# Aardvarks\n\nThey eat ants.", "a.md")
+    list(examples(store, asked, 1, kept))
+    assert again < 2 * len(asked)
+    assert len(searched) == again + len(asked)
 
 
 def test_a_copy_of_what_answers_is_no_wrong_passage(add, made):
