@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import islice, pairwise
 
 from knowledge.documents import Chunk, Hit, Link
 from knowledge.prompt import Passage
@@ -30,6 +30,12 @@ _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
 _ONLY_TAGS = re.compile(r"(?:#\w[\w/-]{0,100}\s*)+")  # they file a note, and say nothing in it
+#: Editors wrap lines at this width or more, and what people wrap by hand keeps to this share of the longest line.
+_LEAST_WIDTH, _KEPT_TO = 60, 0.8
+#: How a line ends that the next one goes on with.
+_GOES_ON = re.compile(
+    r"(?:[,;:(–-]|\b(?:a|an|and|are|as|at|but|by|for|from|in|is|of|on|or|than|that|the|to|with))[ \t]*$", re.IGNORECASE
+)
 _LINE_BREAK = re.compile(r"(?:\\| {2,})(?=\n)")
 # what Obsidian writes beside Markdown: callouts, links between notes, names of blocks
 _QUOTE_MARK = re.compile(r"^[ \t]*>[ \t]?(?:\[!\w{1,30}\][+-]?[ \t]*)?", re.MULTILINE)
@@ -75,12 +81,14 @@ def units(chunk: Chunk) -> list[Unit]:
     """The units of a chunk, in order; with the headers of tables they cover all of its text that says something."""
     found: list[Unit] = []
     head = ""
-    for start, end, kind in _blocks(chunk.text):
+    typed = chunk.kind == "note" and chunk.place is None  # elsewhere lines are those of a layout
+    for start, end, kind in _blocks(chunk.text, typed):
         if kind in ("head", "rule"):
             head = chunk.text[start:end].strip() if kind == "head" else head
             continue
         if kind == "prose":
-            spans = [(first, last, "sentence") for first, last in _sentences(chunk.text, start, end)]
+            by_line = typed and _is_by_line(chunk.text[start:end])
+            spans = [(first, last, "sentence") for first, last in _sentences(chunk.text, start, end, by_line)]
         else:
             spans = [(*trim(chunk.text, start, end), "item" if kind == "row" else kind)]
         head = head if kind == "row" else ""
@@ -114,8 +122,9 @@ def cells(row: str) -> tuple[str, ...]:
     return tuple(cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", inside))
 
 
-def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
-    """Stretches of a chunk: code fences, list items, the headers, rules and rows of tables, and the prose between."""
+def _blocks(text: str, typed: bool) -> Iterator[tuple[int, int, str]]:
+    """Stretches of a chunk: code fences, list items, the headers, rules and rows of tables, and the prose between. Of
+    `typed` lines a short one at the margin below an item is no part of it."""
     start = 0  # of the open stretch
     kind = "prose"
     fence = ""
@@ -132,6 +141,8 @@ def _blocks(text: str) -> Iterator[tuple[int, int, str]]:
             fence, begins = opened.group(1), "code"
         elif not lies_inside(offset, formulas):
             begins = _begun(line, following, kind)
+            if typed and kind == "item" and not (begins or line[0].isspace()):
+                begins = "prose" if _is_by_line(text[start:offset] + line) else None
         if begins:
             yield start, offset, kind
             start, kind = offset, begins
@@ -154,6 +165,18 @@ def _begun(line: str, following: str, kind: str) -> str | None:
     return None
 
 
+def _is_by_line(paragraph: str) -> bool:
+    """Whether each line of a paragraph says something of its own, as in quick notes, and not all of them one wrapped
+    text: one at least is broken off though the first word of the next one had room behind it."""
+    lines = paragraph.strip("\n").split("\n")
+    width = _KEPT_TO * max(_LEAST_WIDTH, *map(len, lines))
+    return any(
+        len(f"{line.rstrip()} {following.split()[0]}") <= width and not _GOES_ON.search(line)
+        for line, following in pairwise(lines)
+        if following.strip()
+    )
+
+
 def _is_rule(line: str) -> bool:
     """The line between the header and the rows of a table."""
     return "|" in line and bool(_TABLE_RULE.match(line))
@@ -164,13 +187,15 @@ def _starts_with_link(line: str) -> bool:
     return bool(MARKDOWN_LINK.match(line))
 
 
-def _sentences(text: str, start: int, end: int) -> Iterable[tuple[int, int]]:
-    """Sentences of a paragraph; a hard line break, and a change from words to links, end one too."""
-    line_start = start
+def _sentences(text: str, start: int, end: int, by_line: bool) -> Iterable[tuple[int, int]]:
+    """Sentences of a paragraph; a hard line break, and a change from words to links, end one too, and so does every
+    line of one that is written `by_line`, outside of formulas."""
+    begin = line_start = start
     formulas = formula_spans(text[start:end])
     for line in text[start:end].splitlines(keepends=True):
         line_end = line_start + len(line)
-        ends_hard = line.rstrip("\n").endswith(("\\", "  ")) and not lies_inside(line_end - start, formulas)
+        ends_hard = by_line or line.rstrip("\n").endswith(("\\", "  "))
+        ends_hard = ends_hard and not lies_inside(line_end - begin, formulas)
         next_line = text[line_end:end].split("\n", 1)[0]
         if ends_hard or line_end >= end or _starts_with_link(next_line) or _starts_with_link(line):
             for first, last in sentence_spans(text[start:line_end]):

@@ -11,13 +11,14 @@ def chunk_of(text, first_line=1):
 
 def test_units_are_sentences_items_code_and_links_with_their_lines():
     chunk = chunk_of(
-        "First sentence. Second one\ngoes on here.\n\n- item one\n  goes on\n- item two\n[link](https://a.example)\n\n"
+        "First sentence. Second one, which fills its line to the right margin\ngoes on here.\n\n"
+        "- item one\n  goes on\n- item two\n[link](https://a.example)\n\n"
         "```\ncode. here\n```\n| a | b |\n|---|---|\n| c | d |\nHard break.\\\nNext line\n"
     )
     found = [(unit.kind, unit.text, unit.lines) for unit in units(chunk)]
     assert found == [
         ("sentence", "First sentence.", (2, 2)),
-        ("sentence", "Second one\ngoes on here.", (2, 3)),
+        ("sentence", "Second one, which fills its line to the right margin\ngoes on here.", (2, 3)),
         ("item", "- item one\n  goes on", (5, 6)),
         ("item", "- item two", (7, 7)),
         ("links", "[link](https://a.example)", (8, 8)),
@@ -47,6 +48,27 @@ def test_a_row_carries_the_header_of_its_table():
 
 
 MATRIX = "$$\n\\begin{aligned}\n- a + b &= 1. \\\\\n| c | &= 2, \\text{ Then } d\n\\end{aligned}\n$$"
+
+
+QUICK = "Backup box in the old darkroom\nmails only on failure. takes 40 min\nkey: drawer 2"
+WRAPPED = (
+    "The box in the old darkroom takes a copy of everything at night, and of\n"
+    "the pupils' homes at noon too. It mails only where something went\nwrong."
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (QUICK, ["Backup box in the old darkroom", "mails only on failure. takes 40 min", "key: drawer 2"]),
+        (WRAPPED, WRAPPED.replace("\n", " ").replace("too. ", "too.|").split("|")),
+        ("- nightly\n- homes: yes\nmails only on failure", ["nightly", "homes: yes", "mails only on failure"]),
+        ("Bought for the lab and\nnever used", ["Bought for the lab and never used"]),
+    ],
+)
+def test_lines_of_quick_notes_are_units_and_those_of_a_wrapped_text_are_not(text, said):
+    found = [unit.said for unit in units(chunk_of(text))]
+    assert found == said
 
 
 def test_a_formula_is_never_cut_and_stays_what_it_is():
