@@ -531,10 +531,14 @@ def temporary_store(settings: Settings) -> Iterator[tuple[Store, Settings]]:
 
 def _joined(first: Chunk, second: Chunk) -> Chunk:
     """Two chunks that follow one another as one, with as many line ends between them as in the source."""
-    gap = "\n" * (second.lines[0] - first.lines[1]) or " "
-    return dataclasses.replace(
+    before = first.text + ("\n" * (second.lines[0] - first.lines[1]) or " ")
+    joined = dataclasses.replace(
         first,
-        text=first.text + gap + second.text,
+        text=before + second.text,
         lines=(first.lines[0], second.lines[1]),
         links=tuple(dict.fromkeys((*first.links, *second.links))),
     )
+    if not first.place or not second.place:
+        return joined
+    places = (*(first.places or ((0, first.place),)), (len(before), second.place))
+    return dataclasses.replace(joined, place=first.place.up_to(second.place), places=places)
