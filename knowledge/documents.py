@@ -78,7 +78,8 @@ class Chunk:
 
     @property
     def section(self) -> tuple[str, tuple[str, ...]]:
-        """What all parts of one section have in common: the source and the heading path."""
+        """What all parts of one section have in common, with sections of the same name: the source and the heading
+        path. `Store.section_of` tells these apart."""
         return self.source, self.heading_path
 
     @property
