@@ -12,6 +12,7 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
+from textwrap import dedent
 
 from chatbot.decide import Decider, Decision, features
 from chatbot.engines import Engine, Waiting, load_engine
@@ -595,7 +596,9 @@ class _Draft:
             text = "\n".join(plain(row.text) for row in run)
             self.add(Part("table", text, n, direct=direct, rows=_table(run)))
         elif unit.kind == "code":
-            self.add(Part("code", unit.text, n, direct=direct))
+            # in a list the fence, and all that is in it, is indented: there it would not end by itself
+            first, line_end, rest = unit.text.partition("\n")
+            self.add(Part("code", first + line_end + dedent(rest), n, direct=direct))
         else:
             self.add(Part(kind, plain(unit.text), n))
 

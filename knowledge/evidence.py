@@ -25,7 +25,8 @@ from knowledge.text import (
     words,
 )
 
-_FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})")
+# in a list however far it is indented; a code span of three backticks at the start of a line ends on it
+_FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")

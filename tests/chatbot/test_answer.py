@@ -74,6 +74,12 @@ def test_a_citation_names_the_page_of_what_is_cited_of_a_section_over_several(st
     assert (citation.place, citation.location) == (place, f"b.pdf, {place}")
 
 
+def test_code_in_a_list_is_shown_as_it_stands_by_itself(add, assistant):
+    add("## Kiln\n1.  Start the kiln controller:\n\n    ```bash\n    kiln start\n      --slow\n    ```\n", "kiln.md")
+    [code] = [part.text for part in assistant.answer("how do I start the kiln?").parts if part.kind == "code"]
+    assert code == "```bash\nkiln start\n  --slow\n```"
+
+
 BOOKMARKS = """## Distributed systems
 - [An understandable consensus algorithm](https://raft.example/paper.pdf)
 - [Jump consistent hash](https://hash.example/jump)
