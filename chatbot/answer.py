@@ -12,6 +12,7 @@ from collections.abc import Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
+from textwrap import dedent
 
 from chatbot.decide import Decider, Decision, features
 from chatbot.engines import Engine, Waiting, load_engine
@@ -20,7 +21,7 @@ from chatbot.intents import IntentBot, load_small_talk, tokens
 from chatbot.rewrite import leans_on, standalone
 from chatbot.why import Removed, Why
 from knowledge.answer_type import asked_type
-from knowledge.documents import Chunk, Hit, Reference
+from knowledge.documents import Chunk, Hit, Place, Reference
 from knowledge.errors import NotesError
 from knowledge.evidence import (
     Evidence,
@@ -83,10 +84,19 @@ class Citation:
     @property
     def place(self) -> str:
         """Where in the source it stands: page, slide, row or cell, else the lines; nothing for a web page."""
-        if self.chunk.place:
-            return str(self.chunk.place)
+        if place := self._place:
+            return str(place)
         first, last = self.lines
         return "" if self.chunk.url else f"line {first}" if first == last else f"lines {first}–{last}"
+
+    @property
+    def location(self) -> str:
+        """Where it stands, in the way that editors and terminals make a link of it."""
+        return replace(self.chunk, place=self._place).location(self.lines)
+
+    @property
+    def _place(self) -> Place | None:
+        return self.chunk.place_of(self.spans[0][0], self.spans[-1][1])
 
     def as_dict(self) -> dict[str, object]:
         return {
@@ -586,7 +596,9 @@ class _Draft:
             text = "\n".join(plain(row.text) for row in run)
             self.add(Part("table", text, n, direct=direct, rows=_table(run)))
         elif unit.kind == "code":
-            self.add(Part("code", unit.text, n, direct=direct))
+            # in a list the fence, and all that is in it, is indented: there it would not end by itself
+            first, line_end, rest = unit.text.partition("\n")
+            self.add(Part("code", first + line_end + dedent(rest), n, direct=direct))
         else:
             self.add(Part(kind, plain(unit.text), n))
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from knowledge.documents import Chunk
 from knowledge.evidence import stems
-from knowledge.follow_up import leans, may_name_a_topic, with_topic
+from knowledge.follow_up import leans, may_name_a_topic, own_words, with_topic
 from knowledge.store import Store
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _names_another(question: str, sections: Sequence[Chunk], store: Store) -> bo
     found = [hit.chunk.heading_path for hit in store.search(question, 1)]
     if not found or found[0] in [section.heading_path for section in sections]:
         return False
-    asked, named = stems(question), stems(found[0][-1].partition(":")[0])
+    asked, named = stems(" ".join(own_words(question))), stems(found[0][-1].partition(":")[0])
     return bool(asked) and asked <= named and len(asked) >= _NAMED * len(named)
 
 

@@ -35,7 +35,7 @@ def show_sources(answer: Answer) -> None:
     """Print where the cited passages stand."""
     for citation in answer.citations:
         click.secho(f"[{citation.n}] {citation.chunk.heading}", bold=True)
-        click.echo(f"    {citation.chunk.location(citation.lines)}")
+        click.echo(f"    {citation.location}")
         for reference in citation.linked_from:
             click.echo(f"    linked from {reference.source}:{reference.line}  {reference.heading}")
 

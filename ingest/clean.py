@@ -4,7 +4,7 @@ import re
 
 # A C1 control byte that a tool wrote out as its escape, right behind the rest of its broken sequence: â€\x9d
 _ESCAPED_BYTE = re.compile(r"(?<=â€)\\x([89][0-9a-f])")
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+_FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})")
 _CODE_SPAN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)")
 
 

@@ -348,6 +348,10 @@ class Catalogue:
         """The chunks of one document, in the order in which they stand there."""
         return self._chunks("documents.source = ?", [source])
 
+    def chunks_under(self, chunk: Chunk) -> list[Chunk]:
+        """The chunks that stand in the same document under headings of the same names, in order."""
+        return self._chunks("source = ? AND heading_path = ?", [chunk.source, _as_json(chunk.heading_path)])
+
     def _chunks(self, condition: str, parameters: Iterable[object]) -> list[Chunk]:
         return [_chunk_of(row) for row in self._chunk_rows(condition, parameters)]
 

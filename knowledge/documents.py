@@ -47,6 +47,10 @@ class Place:
     def __str__(self) -> str:
         return f"{self.unit} {self.first}" if self.first == self.last else f"{self.unit}s {self.first}–{self.last}"
 
+    def up_to(self, other: "Place") -> "Place":
+        """From here to the end of another one."""
+        return Place(self.unit, self.first, other.last)
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -62,6 +66,8 @@ class Chunk:
     kind: str = "note"
     url: str | None = None
     place: Place | None = None
+    #: of a passage joined from several: at which offset of the text each of them begins, and where it stands
+    places: tuple[tuple[int, Place], ...] = ()
     #: longer than the encoder reads and not to be cut: the end is found by its words only
     overlong: bool = False
 
@@ -72,13 +78,20 @@ class Chunk:
 
     @property
     def section(self) -> tuple[str, tuple[str, ...]]:
-        """What all parts of one section have in common: the source and the heading path."""
+        """What all parts of one section have in common, with sections of the same name: the source and the heading
+        path. `Store.section_of` tells these apart."""
         return self.source, self.heading_path
 
     @property
     def address(self) -> str | None:
         """Where a click on the passage leads: the article itself, or the first link that stands in a note."""
         return self.url or next((link.url for link in self.links if link.url), None)
+
+    def place_of(self, start: int, end: int) -> Place | None:
+        """Where a stretch of its text stands, as exactly as is known."""
+        touched = [place for offset, place in self.places if offset <= start][-1:]
+        touched += [place for offset, place in self.places if start < offset < end]
+        return touched[0].up_to(touched[-1]) if touched else self.place
 
     def location(self, lines: tuple[int, int]) -> str:
         """Where some of its lines stand, in the way that editors and terminals make a link of it."""

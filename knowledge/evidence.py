@@ -25,7 +25,8 @@ from knowledge.text import (
     words,
 )
 
-_FENCE = re.compile(r"[ \t]{0,3}(`{3,}|~{3,})")
+# in a list however far it is indented; a code span of three backticks at the start of a line ends on it
+_FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
@@ -241,16 +242,22 @@ def gather(question: str, store: Store, keep: Sequence[Chunk] = ()) -> Evidence:
     The sections in `keep` are looked at whatever else is found. What stands in several places is read in the best one.
     """
     hits = store.search(question, CONSIDERED, keep)
-    by_section: dict[tuple[str, tuple[str, ...]], Hit] = {}
-    for hit in hits:
-        by_section.setdefault(hit.chunk.section, hit)
-    whole = (replace(hit, chunk=store.around(hit.chunk)) for hit in by_section.values())
-    return weigh(question, hits, list(islice(_without_copies(whole), READ)), store)
+    return weigh(question, hits, list(islice(_without_copies(_whole(hits, store)), READ)), store)
 
 
 def weigh(question: str, hits: Sequence[Hit], sections: Sequence[Hit], store: Store) -> Evidence:
     """What was found for a question as evidence: with the units that are read, scored."""
     return Evidence(tuple(hits), tuple(sections), tuple(read(parse(question).topic, about_as_good(sections), store)))
+
+
+def _whole(hits: Iterable[Hit], store: Store) -> Iterator[Hit]:
+    """The section of each hit, once, as far as it is read around the best hit in it."""
+    seen: set[Chunk] = set()
+    for hit in hits:
+        first = store.section_of(hit.chunk)[0]
+        if first not in seen:
+            seen.add(first)
+            yield replace(hit, chunk=store.around(hit.chunk))
 
 
 def _without_copies(sections: Iterable[Hit]) -> Iterator[Hit]:

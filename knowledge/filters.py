@@ -25,7 +25,7 @@ def _documents(condition: str) -> str:
 # with the quotes that it has in JSON, a heading is found whole alone
 _NOTE = f"({_documents('is_called(title, source, ?)')} OR instr(folded(chunks.heading_path), json_quote(?)))"
 _TAG = "EXISTS (SELECT 1 FROM json_each(chunks.tags) WHERE is_tag(value, ?))"
-_FOLDER = _documents("lies_in(source, ?)")
+_FOLDER = _documents("ends_in(source, ?) OR EXISTS (SELECT 1 FROM roots WHERE lies_in(source, roots.path, ?))")
 _HOST = f"""({_documents("kind = 'article' AND is_on(key, ?)")}
     OR (chunks.document_id, chunks.heading_path) IN
        (SELECT document_id, heading_path FROM links WHERE is_on(key, ?)))"""
@@ -85,9 +85,17 @@ def _is_tag(tag: str, wanted: str) -> bool:
     return f"{folded(tag)}/".startswith(f"{wanted}/")
 
 
-def _lies_in(source: str, folder: str) -> bool:
-    """Whether these are folders of the path, one in the other, or its end."""
-    return f"/{folder}/" in f"/{folded(source)}/"
+def _ends_in(source: str, path: str) -> bool:
+    """Whether a path has this end."""
+    return f"/{folded(source)}".endswith(f"/{path}")
+
+
+def _lies_in(source: str, root: str, folder: str) -> bool:
+    """Whether these are folders of the path, one in the other, from the name of the ingested root on: those above it
+    are the computer's."""
+    above, _, name = root.rstrip("/").rpartition("/")
+    path = source.removeprefix(f"{above}/")
+    return path.startswith(f"{name}/") and f"/{folder}/" in folded(f"/{path}")
 
 
 def _is_on(key: str, host: str) -> bool:
@@ -109,7 +117,8 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., str | bool | None]]] = {
     "folded": (1, folded),
     "is_called": (3, _is_called),
     "is_tag": (2, _is_tag),
-    "lies_in": (2, _lies_in),
+    "ends_in": (2, _ends_in),
+    "lies_in": (3, _lies_in),
     "is_on": (2, _is_on),
     "day_of": (2, _day_of),
 }

@@ -112,7 +112,8 @@ class History:
 
     def put(self, user: str, conversation: str, number: int, question: str, answer: str) -> str:
         """Keep the turn with this number, in the place of what was there and behind it. Where the user has no such
-        conversation one is begun. It is called after its first question, unless it was renamed. Returns its id."""
+        conversation one is begun; a deleted one comes back. It is called after its first question, unless it was
+        renamed. Returns its id."""
         now = datetime.now(UTC).isoformat()
         with self._writing():
             known = "SELECT 1 FROM conversations WHERE id = ? AND user = ?"
@@ -129,7 +130,8 @@ class History:
                 "INSERT INTO turns (conversation, number, question, answer, asked_at) VALUES (?, ?, ?, ?, ?)",
                 (conversation, number, question, answer, now),
             )
-            self._db.execute("UPDATE conversations SET changed_at = ? WHERE id = ?", (now, conversation))
+            # what was deleted in another window comes back with the question that was asked in it since
+            self._db.execute("UPDATE conversations SET changed_at = ?, deleted = 0 WHERE id = ?", (now, conversation))
         return conversation
 
     def rate(self, user: str, conversation: str, number: int, rating: int, reason: str = "") -> None:

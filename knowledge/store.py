@@ -203,10 +203,21 @@ class Store:
 
     def around(self, chunk: Chunk) -> Chunk:
         """The section that a chunk was cut from, as one chunk; of a very long one, the chunk with its neighbours."""
-        parts = [part for part in self._catalogue.chunks_of(chunk.source) if part.heading_path == chunk.heading_path]
-        index = parts.index(chunk) if chunk in parts else 0
-        near = parts[max(0, index - NEIGHBOURS) : index + NEIGHBOURS + 1] or [chunk]
-        return functools.reduce(_joined, near)
+        parts = self.section_of(chunk)
+        index = parts.index(chunk)
+        return functools.reduce(_joined, parts[max(0, index - NEIGHBOURS) : index + NEIGHBOURS + 1])
+
+    def section_of(self, chunk: Chunk) -> list[Chunk]:
+        """The chunks that the section of a chunk was cut into, in order; the chunk alone where it is not indexed."""
+        chunks = self._catalogue.chunks_under(chunk)
+        if chunk not in chunks:
+            return [chunk]
+        first = last = chunks.index(chunk)
+        while first and _goes_on(chunks[first - 1], chunks[first]):
+            first -= 1
+        while last + 1 < len(chunks) and _goes_on(chunks[last], chunks[last + 1]):
+            last += 1
+        return chunks[first : last + 1]
 
     def documents(self) -> list[Listed]:
         """Every document without its chunks, by source."""
@@ -529,12 +540,26 @@ def temporary_store(settings: Settings) -> Iterator[tuple[Store, Settings]]:
             yield store, there
 
 
+def _goes_on(first: Chunk, second: Chunk) -> bool:
+    """Whether a chunk goes on with the section of the one before it, and is not another section of the same name."""
+    if first.section != second.section:
+        return False
+    if second.place and second.place.unit == "row":
+        return first.place == second.place
+    # a section begins with the line of its heading, which its text does not hold
+    return second.lines[1] - second.lines[0] == second.text.count("\n")
+
+
 def _joined(first: Chunk, second: Chunk) -> Chunk:
     """Two chunks that follow one another as one, with as many line ends between them as in the source."""
-    gap = "\n" * (second.lines[0] - first.lines[1]) or " "
-    return dataclasses.replace(
+    before = first.text + ("\n" * (second.lines[0] - first.lines[1]) or " ")
+    joined = dataclasses.replace(
         first,
-        text=first.text + gap + second.text,
+        text=before + second.text,
         lines=(first.lines[0], second.lines[1]),
         links=tuple(dict.fromkeys((*first.links, *second.links))),
     )
+    if not first.place or not second.place:
+        return joined
+    places = (*(first.places or ((0, first.place),)), (len(before), second.place))
+    return dataclasses.replace(joined, place=first.place.up_to(second.place), places=places)

@@ -273,8 +273,7 @@ def _extension(answer: "Answer") -> dict[str, object]:
 def _sources(answer: "Answer") -> str:
     """The places behind the numbers, for tools that show the text alone."""
     lines = [
-        f"[{each.n}] {words(each.chunk.location(each.lines))}"
-        + (f" – {words(each.chunk.heading)}" if each.chunk.heading else "")
+        f"[{each.n}] {words(each.location)}" + (f" – {words(each.chunk.heading)}" if each.chunk.heading else "")
         for each in answer.citations
     ]
     return "\n\n" + "\n".join(lines) if lines else ""

@@ -1,6 +1,7 @@
 import pytest
 
-from chatbot.answer import Assistant
+from chatbot.answer import Assistant, Citation
+from knowledge.documents import Chunk, Document, Place
 from knowledge.errors import NotesError
 from tests.benchmarks.answers import score
 from tests.conftest import HOUSE, ScriptedEngine, questions
@@ -56,6 +57,27 @@ def test_a_note_that_is_only_links_answers_with_them(assistant):
     ]
     assert answer.links[0]["text"] == "bread.example/sourdough-starter"
     assert answer.citations[0].quote.startswith("[link](")
+
+
+@pytest.mark.parametrize("cited, place", [("Ask", "page 4"), ("Shut", "pages 5–6"), ("Ask Hansen. Shut", "pages 4–6")])
+def test_a_citation_names_the_page_of_what_is_cited_of_a_section_over_several(store, cited, place):
+    chunks = [
+        Chunk("b.pdf", "b", ("Boiler",), (n, n), text, place=Place("page", first, last))
+        for n, text, first, last in ((1, "The boiler.", 3, 3), (2, "Ask Hansen.", 4, 4), (2, "Shut the valve.", 5, 6))
+    ]
+    store.embed(chunks)
+    store.add([Document("b.pdf", "b", "", chunks=tuple(chunks))])
+    section = store.around(chunks[1])
+    assert str(section.place) == "pages 3–6"
+    start = section.text.index(cited)
+    citation = Citation(1, section, ((start, start + len(cited)),))
+    assert (citation.place, citation.location) == (place, f"b.pdf, {place}")
+
+
+def test_code_in_a_list_is_shown_as_it_stands_by_itself(add, assistant):
+    add("## Kiln\n1.  Start the kiln controller:\n\n    ```bash\n    kiln start\n      --slow\n    ```\n", "kiln.md")
+    [code] = [part.text for part in assistant.answer("how do I start the kiln?").parts if part.kind == "code"]
+    assert code == "```bash\nkiln start\n  --slow\n```"
 
 
 BOOKMARKS = """## Distributed systems

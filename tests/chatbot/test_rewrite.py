@@ -22,6 +22,11 @@ REFUSED = Answer("who won?", route="none")
         ("What is NannyML?", "What is NannyML?"),
         ("How do I tune it with Bayesian search?", "How do I tune it with Bayesian search?"),
         ("which package detects drift?", "which package detects drift?"),
+        ("Is there a note about tulips?", "Is there a note about tulips?"),
+        ("Are there any discounts?", "Are there any discounts?"),
+        ("What is this week's menu?", "What is this week's menu?"),
+        ("why is there a T in it?", "why is there a T in it? (Kornia)"),
+        ("what does this function return?", "what does this function return? (Kornia)"),
     ],
 )
 def test_only_a_question_that_leans_on_the_last_answer_gets_its_topic(store, question, asked):
@@ -34,11 +39,18 @@ def test_only_a_question_that_leans_on_the_last_answer_gets_its_topic(store, que
 def test_a_question_that_goes_on_with_another_topic_is_about_that(add, store, settings):
     add(
         "## Boiler\nHansen services the boiler.\n## Mountain bike: who looks after it\nMiller services it.\n"
-        "## Settings of the boiler on a holiday\nOff.\n"
+        "## Settings of the boiler on a holiday\nOff.\n## Meeting\nIt was in May.\n## Costs\nMany.\n"
     )
     assistant = Assistant(store, settings, "extract")
     first = assistant.answer("who services the boiler?")
-    for question, heading in (("what about the bike?", "Mountain bike"), ("and on holiday?", "Boiler")):
+    for question, heading in (
+        ("what about the bike?", "Mountain bike"),
+        ("and on holiday?", "Boiler"),
+        ("when was the last meeting?", "Meeting"),
+        ("when was that meeting?", "Meeting"),
+        ("what was the first repair?", "Boiler"),
+        ("what does that cost?", "Boiler"),
+    ):
         *_, second = assistant.stream(question, [first])
         assert second.why.asked == (question if heading != "Boiler" else f"{question} (Boiler)")
 

@@ -51,6 +51,10 @@ def test_sound_text_is_left_as_it_is():
 def test_code_may_show_broken_text():
     text = "schÃ¶n\n```\nschÃ¶n\n```\n`schÃ¶n` schÃ¶n\n~~~\nÃ¼\n```\nÃ¼\n~~~\nÃ¼"
     assert clean(text) == "schön\n```\nschÃ¶n\n```\n`schÃ¶n` schön\n~~~\nÃ¼\n```\nÃ¼\n~~~\nü"
+    assert (
+        clean("- a\n\n    ```\n    Ã¼\n    ```\n\n```Ã¼``` is\nÃ¼")
+        == "- a\n\n    ```\n    Ã¼\n    ```\n\n```Ã¼``` is\nü"
+    )
 
 
 def test_the_number_of_lines_stays():

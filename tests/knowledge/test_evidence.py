@@ -29,6 +29,19 @@ def test_units_are_sentences_items_code_and_links_with_their_lines():
     ]
 
 
+def test_code_in_a_list_is_code_and_a_line_that_begins_with_a_code_span_is_not():
+    code = "```bash\n    pip install kornia\n    # Then run it. Twice.\n    ```"
+    text = f"1.  Install it:\n\n    {code}\n\n```` ``` ```` opens it. Then write.\n\n``` foo``` is a command.\n- end\n"
+    assert [(unit.kind, unit.text) for unit in units(chunk_of(text))] == [
+        ("item", "1.  Install it:"),
+        ("code", code),
+        ("sentence", "```` ``` ```` opens it."),
+        ("sentence", "Then write."),
+        ("sentence", "``` foo``` is a command."),
+        ("item", "- end"),
+    ]
+
+
 def test_a_line_of_tags_says_nothing():
     chunk = chunk_of("#garden #plot/47\n\nIssue #12 is open.\n\n- #todo\n- #todo mow\n\n#hiring\n")
     assert [unit.text for unit in units(chunk)] == ["Issue #12 is open.", "- #todo", "- #todo mow"]

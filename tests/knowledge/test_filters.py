@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 from datetime import datetime
+from pathlib import Path
 
 import chromadb
 import pytest
@@ -112,6 +113,18 @@ def test_a_filter_is_kept_whatever_matches_better_outside_of_it(crowded, filters
     assert not found & _found(crowded, QUESTION)
     for ranking in (crowded.rank_dense, crowded.rank_sparse):
         assert all(hit.chunk.heading_path[-1] in expected for hit in ranking(asked))
+
+
+def test_only_folders_inside_what_was_ingested_are_filters(crowded, store, settings, tmp_path):
+    (root,) = crowded.roots()
+    for above in Path(root).parts[1:-1]:
+        assert _found(crowded, f'in:"{above}" {QUESTION}') == set()
+    file = tmp_path / "house" / "attic.md"
+    file.parent.mkdir()
+    file.write_text("## Attic\nThe ladder is up there.\n")
+    ingest(store, settings, [file])
+    assert _found(store, "in:house/attic.md ladder") == {"Attic"}
+    assert _found(store, "in:house ladder") == set()
 
 
 def test_a_tag_that_no_note_has_is_a_word(add, store):

@@ -67,6 +67,15 @@ def test_what_is_deleted_comes_back_until_the_next_is_deleted(history):
     assert history.restore("") == ""
 
 
+def test_a_conversation_that_is_gone_on_with_after_it_was_deleted_comes_back_whole(history):
+    one = history.put("", "", 0, "one?", "{}")
+    history.delete("", one)
+    assert history.put("", one, 1, "two?", "{}") == one
+    assert titles(history) == ["one?"]
+    assert [turn.question for turn in history.turns("", one)] == ["one?", "two?"]
+    assert history.restore("") == ""
+
+
 def test_ratings_and_names_are_kept(history):
     one = history.put("", "", 0, "one?", "{}")
     history.put("", one, 1, "two?", "{}")

@@ -7,6 +7,7 @@ import pytest
 from ingest.pipeline import ingest, remove
 from knowledge.catalogue import Catalogue
 from knowledge.errors import NotesError
+from knowledge.evidence import gather
 from knowledge.ranking import CANDIDATES
 from knowledge.store import Store
 from knowledge.vectors import Vectors
@@ -90,6 +91,19 @@ def test_the_whole_section_comes_back_from_any_part_of_it(add, store):
     assert whole.lines[0] <= chunk.lines[0]
     assert whole.lines[1] >= chunk.lines[1]
     assert whole.text.count("\n") == whole.lines[1] - whole.lines[0] - (whole.lines[0] == 1)
+
+
+def test_sections_of_the_same_name_are_read_each_by_itself(add, store):
+    days = ("Rain.", "The lake is cold. " * 60 + "\n\n" + "It is deep. " * 60, "Swam in the lake.")
+    add("# Trip\n" + "".join(f"## Day\n### Notes\n{text}\n" for text in days), "trip.md")
+    add("who,what\nAda,lost a scarf\nAda,found a scarf\n", "log.csv")
+    whole = {store.around(hit.chunk) for hit in store.search("lake rain scarf", 100)}
+    assert {(section.text[:16], section.lines) for section in whole} == {
+        ("Rain.", (3, 4)), ("The lake is cold", (6, 9)), ("Swam in the lake", (11, 12)),
+        ("who: Ada\nwhat: l", (1, 2)), ("who: Ada\nwhat: f", (3, 4)),
+    }  # fmt: skip
+    read = {section.chunk.text for section in gather("Ada and the scarf", store).sections}
+    assert read >= {"who: Ada\nwhat: lost a scarf", "who: Ada\nwhat: found a scarf"}
 
 
 def test_sections_that_are_kept_are_scored_as_all_are(add, store):
