@@ -396,7 +396,7 @@ def _evaluate(
     if report:
         page.check_place(report)
     outcomes: dict[str, list[Result]] = {}
-    interrupted = _ask_all(runs, questions, outcomes, as_json)
+    code = _ask_all(runs, questions, outcomes, as_json)
     if as_json:
         for name, outcome in outcomes.items():
             _print_json({"run": name, "summary": {"questions": len(outcome), **summarise(outcome)}})
@@ -407,8 +407,7 @@ def _evaluate(
             click.echo(f"{name}: {remark}", err=True)
     if report and outcomes:
         page.write(report, outcomes)
-    if interrupted:
-        sys.exit(INTERRUPTED)
+    sys.exit(code)
 
 
 def _changes(given: tuple[str, ...]) -> list[tuple[str, Any]]:
@@ -420,10 +419,8 @@ def _changes(given: tuple[str, ...]) -> list[tuple[str, Any]]:
         raise click.BadParameter(str(error), param_hint="--set") from error
 
 
-def _ask_all(
-    runs: "list[Run]", questions: "list[Question]", outcomes: "dict[str, list[Result]]", as_json: bool
-) -> bool:
-    """Collect the results of every run by its name; True where Ctrl-C ended it early."""
+def _ask_all(runs: "list[Run]", questions: "list[Question]", outcomes: "dict[str, list[Result]]", as_json: bool) -> int:
+    """Collect the results of every run by its name, up to one that fails. Returns the exit code."""
     from tqdm import tqdm
 
     from chatbot.evaluate import results
@@ -440,8 +437,11 @@ def _ask_all(
                         bar.update()
     except KeyboardInterrupt:
         click.echo("Interrupted. This is what was done until then.", err=True)
-        return True
-    return False
+        return INTERRUPTED
+    except NotesError as error:  # told here, so that what other runs measured is not lost
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    return 0
 
 
 # -- serve ---------------------------------------------------------------------------------------------------------

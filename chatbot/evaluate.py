@@ -22,6 +22,7 @@ from chatbot.rewrite import leans_on, standalone
 from knowledge.documents import Chunk, Hit
 from knowledge.errors import NotesError
 from knowledge.evidence import stems
+from knowledge.query import parse
 from knowledge.scores import fact_pattern, squad_words, token_f1
 from knowledge.settings import Settings
 from knowledge.store import Store
@@ -103,7 +104,7 @@ def read_questions(path: Path) -> list[Question]:
         if line.strip():
             try:
                 questions.append(_question(line))
-            except ValueError as error:
+            except (ValueError, NotesError) as error:
                 raise NotesError(f"{path}:{number}: {error}") from error
     if not questions:
         raise NotesError(f'{path}: holds no questions; each is a line such as {{"q": "…", "section": "…"}}')
@@ -128,7 +129,10 @@ def _question(line: str) -> Question:
     if "q" not in entry:
         raise ValueError('has no "q"')
     values: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in entry.items()}
-    return Question(**values)
+    question = Question(**values)
+    for asked in (question.q, *question.after):
+        parse(asked)  # a filter that cannot be would end the run
+    return question
 
 
 def _problem(key: str, value: object) -> str:

@@ -72,6 +72,8 @@ def test_a_question_may_name_all_that_it_wants(file):
         ('{"q": "a", "must": ["|"]}', '"must" must be a list of texts'),
         ('{"q": "a", "answerable": "no"}', '"answerable" must be true or false, not "no"'),
         ('{"q": "a", "answer": ["x"]}', 'unknown key "answer"; did you mean "answers"?'),
+        ('{"q": "a kind:poem"}', "kind:poem is no filter"),
+        ('{"q": "a", "after": ["b", "c after:someday"]}', "after:someday is no filter"),
         ('{"q": "a", "zzz": 1}', 'unknown key "zzz"; known are q, section'),
     ],
 )
@@ -304,6 +306,15 @@ def test_what_is_wrong_is_told_before_anything_is_loaded(run, indexed, file, tmp
     for wrong in (("evaluate",), ("evaluate", good, "--generate", 3), ("evaluate", good, "--out", "x"),
                   ("evaluate", tmp_path / "no.jsonl"), ("evaluate", "--generate", 0)):  # fmt: skip
         assert fails(run(*wrong), 2, "Error")
+
+
+def test_a_run_that_fails_costs_nothing_of_those_before(run, indexed, file, tmp_path):
+    report = tmp_path / "report.html"
+    options = ("--engine", "extract", "--set", "reranker=typo", "--json", "--report", report)
+    result = run("evaluate", file(*QUESTIONS), *options)
+    assert fails(result, 1, "Error: ", "typo")
+    assert json.loads(result.stdout.splitlines()[-1])["summary"]["questions"] == 2
+    assert "Evaluation" in report.read_text()
 
 
 def test_without_notes_one_line_says_so(run, file):
