@@ -71,6 +71,12 @@ def test_a_question_may_lean_on_the_one_before(client):
     assert "boiler" in str(client.post("/api/ask", json=asked).json()["citations"]).lower()
 
 
+def test_an_earlier_question_that_could_not_be_asked_cites_nothing(client):
+    asked = {"question": "and what does it cost?", "after": [QUESTION, "boiler kind:poem"]}
+    answered = client.post("/api/ask", json=asked)
+    assert answered.status_code == 200, answered.text
+
+
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
