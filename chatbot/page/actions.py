@@ -57,7 +57,7 @@ class Actions:
             return
         turns = turns[:editing]
         answers = _answers(Answer(question), lambda: self._assistant.stream(question, turns, asker=_asker(request)))
-        yield from self._follow(answers, _BUSY | {"value": ""}, turns, current, containing, request)
+        yield from self._follow(answers, _BUSY | {"value": ""}, turns, None, current, containing, request)
 
     def again(
         self, turns: list[Answer], current: str, containing: str, request: gr.Request
@@ -66,18 +66,20 @@ class Actions:
             yield (gr.skip(),) * 7
             return
         answers = _answers(turns[-1], lambda: self._assistant.again(turns[-1], _asker(request)))
-        yield from self._follow(answers, _BUSY, turns[:-1], current, containing, request)
+        yield from self._follow(answers, _BUSY, turns[:-1], turns[-1], current, containing, request)
 
     def _follow(
         self,
         answers: Generator[Answer],
         box: dict[str, Any],
         turns: list[Answer],
+        old: Answer | None,
         current: str,
         containing: str,
         request: gr.Request,
     ) -> Generator[tuple[Any, ...], None, None]:
-        """Show an answer as it grows behind these turns, and keep it; meanwhile the box for questions is like that."""
+        """Show an answer as it grows behind these turns, and keep it in the place of an old one; meanwhile the box for
+        questions is like that."""
         shown = answer = None
         sent = 0.0
         wishes = self._wishes[_session(request)] = _Wishes()
@@ -99,6 +101,9 @@ class Actions:
             yield self._opened(wishes[-1], containing, request)
             return
         assert answer
+        if old and answer.why is old.why:  # nothing else came: what is told of that is shown once, and not kept
+            yield _READY, *self._drawn([*turns, answer])[:2], [*turns, old], *[gr.skip()] * 3
+            return
         if answer.state != "done":
             answer = answer.ended(texts.STOPPED)
         kept = _ANSWERS.dump_json(answer).decode()

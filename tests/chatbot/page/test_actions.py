@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from chatbot.answer import Answer
+from chatbot.answer import Answer, Part
 from chatbot.page.actions import Actions
 
 REQUEST = SimpleNamespace(username=None, session_hash="one")
@@ -63,3 +63,18 @@ def test_a_wish_is_for_the_answer_under_way_and_of_its_own_page_alone(held):
     shown.close()
     held.go_on.set()
     assert held.closed.wait(60), "who closes the page ends the work"
+
+
+def test_an_answer_that_cannot_be_given_again_stays_as_it_is_and_is_told_once(service):
+    actions = Actions(service)
+    refusal = Answer("Yaks?", "done", "none", parts=(Part("say", "Nothing in your notes matches this."),))
+    current = service.history.put("", "", 0, refusal.question, "{}")
+    service.history.rate("", current, 0, -1, "They are there.")
+    [before] = service.history.turns("", current)
+    turns = [refusal]
+    for _ in range(2):
+        *_, last = actions.again(turns, current, "", REQUEST)
+        assert conversation(last).count("nothing to answer again") == 1
+        turns = last[3]
+    assert turns == [refusal]
+    assert service.history.turns("", current) == [before]
