@@ -201,17 +201,19 @@ class Actions:
     def told_of_editing(self, editing: int | None, turns: list[Answer]) -> str:
         return "" if editing is None else editing_html(editing, len(turns))
 
-    def rate(self, turns: list[Answer], current: str, event: gr.LikeData, request: gr.Request) -> Any:
+    def rate(self, turns: list[Answer], current: str, event: gr.LikeData, request: gr.Request) -> tuple[Any, ...]:
+        """Keep a rating. Returns the field for what was wrong, and which answer it asks about."""
         number = event.index // 2 if isinstance(event.index, int) else event.index[0] // 2
         rating = 1 if event.liked is True else -1 if event.liked is False else 0
         self._history.rate(user_of(request), current, number, rating)
-        return gr.update(visible=rating < 0, value="", info=f"“{turns[number].question}”")
+        asking = gr.update(visible=rating < 0, value="", info=f"“{turns[number].question}”")
+        return asking, (current, number)
 
-    def explain(self, current: str, text: str, request: gr.Request) -> Any:
-        user = user_of(request)
+    def explain(self, rated: tuple[str, int], text: str, request: gr.Request) -> Any:
+        user, (current, number) = user_of(request), rated
         for turn in self._history.turns(user, current):
-            if turn.rating < 0 and not turn.reason:
-                self._history.rate(user, current, turn.number, turn.rating, text)
+            if turn.number == number and turn.rating < 0:
+                self._history.rate(user, current, number, turn.rating, text)
         return gr.update(visible=False)
 
 

@@ -78,3 +78,15 @@ def test_an_answer_that_cannot_be_given_again_stays_as_it_is_and_is_told_once(se
         turns = last[3]
     assert turns == [refusal]
     assert service.history.turns("", current) == [before]
+
+
+def test_what_was_wrong_is_kept_of_the_answer_that_was_rated_last(service):
+    actions = Actions(service)
+    turns = [Answer("one?"), Answer("two?")]
+    current = service.history.put("", "", 0, "one?", "{}")
+    service.history.put("", current, 1, "two?", "{}")
+    for index in (1, 3):
+        asking, rated = actions.rate(turns, current, SimpleNamespace(index=index, liked=False), REQUEST)
+    assert asking["visible"]
+    actions.explain(rated, "Too long.", REQUEST)
+    assert [turn.reason for turn in service.history.turns("", current)] == ["", "Too long."]
