@@ -24,7 +24,7 @@ from knowledge.errors import NotesError
 from knowledge.evidence import stems
 from knowledge.query import parse
 from knowledge.scores import fact_pattern, squad_words, token_f1
-from knowledge.settings import Settings
+from knowledge.settings import Settings, checked
 from knowledge.store import Store
 
 #: How many chunks are searched for a rank; parts of one section count once, so that these are at least ten sections.
@@ -179,9 +179,13 @@ def parse_change(text: str) -> tuple[str, Any]:
             raise ValueError(f"{key} must be true or false, not {value!r}")
         return key, value == "true"
     try:
-        return key, kinds[key](value)
+        typed = kinds[key](value)
     except ValueError as error:
         raise ValueError(f"{key} must be of type {kinds[key].__name__}, not {value!r}") from error
+    try:
+        return key, checked(key, typed)
+    except NotesError as error:
+        raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)

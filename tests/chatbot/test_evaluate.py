@@ -236,6 +236,8 @@ def test_a_setting_is_typed_and_one_that_needs_another_index_is_unknown():
     for text, wanted in (("answer_seconds=soon", "of type int"), ("allow_public_engine=yes", "true or false")):
         with pytest.raises(ValueError, match=f"must be {wanted}, not"):
             parse_change(text)
+    with pytest.raises(ValueError, match="answer_seconds must be 1 or more, not -5"):
+        parse_change("answer_seconds=-5")
     for text in ("embedding_model=x", "home=/", "max_file_mb=1", "openai_key=x", "model", ""):
         with pytest.raises(ValueError, match=r"KEY=VALUE with one of .*model"):
             parse_change(text)
