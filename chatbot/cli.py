@@ -302,17 +302,21 @@ def _read_batch(path: Path | None) -> Iterator[str]:
     if path is None:
         return
     left_out = False
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open("rb") as file:  # decoded line by line: one that is no text costs itself alone
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                question = str(json.loads(line)["q"])
+                question = json.loads(line.decode("utf-8-sig"))["q"]
+                if not isinstance(question, str):
+                    raise TypeError
                 parse(question)
             except NotesError as error:
                 problem = str(error)
-            except (ValueError, TypeError, KeyError):
-                problem = 'is not a JSON object with a "q"'
+            except UnicodeDecodeError:
+                problem = "is not UTF-8"
+            except (ValueError, TypeError, KeyError, RecursionError):
+                problem = 'is not a JSON object with a "q" that is a text'
             else:
                 yield question
                 continue
