@@ -79,7 +79,8 @@ class Question:
 
     def _on_page(self, chunk: Chunk) -> bool:
         before = chunk.source.removesuffix(self.page)
-        return not self.page or (before != chunk.source and not before[-1:].isalnum())
+        # behind "#" stands the address of a page in a web archive
+        return not self.page or (before != chunk.source and before[-1:] in ("", "/", "#"))
 
 
 def _normal(text: str) -> str:
