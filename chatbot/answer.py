@@ -8,7 +8,7 @@ supported, or there is no model, the notes are quoted.
 import re
 import threading
 import time
-from collections.abc import Collection, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
@@ -58,6 +58,9 @@ _NAME = re.compile(r"\b(?=\w*[a-z])\w+[A-Z]\w*")
 _MOST_WORDS = 8
 _LONGEST_WORD = 40
 _LONGEST_LINE = 160
+#: Kinds of parts: those shown as items of a list, and those shown as running text.
+_LISTED = ("item", "quote", "link")
+_RUNNING = ("say", "heading", "note")
 #: Characters up to which the columns of a table are evened out.
 _WIDEST_COLUMN = 24
 
@@ -152,7 +155,7 @@ class Answer:
     @property
     def text(self) -> str:
         """All that a reader sees, as Markdown."""
-        return "\n".join(map(_as_markdown, self.parts)).lstrip("\n")
+        return joined(self.parts, _as_markdown)
 
     @property
     def short_answer(self) -> str:
@@ -182,6 +185,18 @@ class Answer:
             "timings_ms": self.timings_ms,
             "tokens": self.tokens,
         }
+
+
+def joined(parts: Sequence[Part], as_markdown: Callable[[Part], str]) -> str:
+    """Parts as Markdown, below one another. A blank line ends a list before running text, which would be drawn as words
+    of its last item."""
+    text = ""
+    before = ""
+    for part in parts:
+        ends_list = before in _LISTED and part.kind in _RUNNING
+        text += ("\n\n" if ends_list else "\n") + as_markdown(part)
+        before = part.kind
+    return text.lstrip("\n")
 
 
 def _as_markdown(part: Part) -> str:

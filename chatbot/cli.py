@@ -302,17 +302,21 @@ def _read_batch(path: Path | None) -> Iterator[str]:
     if path is None:
         return
     left_out = False
-    with path.open(encoding="utf-8-sig") as file:
+    with path.open("rb") as file:  # decoded line by line: one that is no text costs itself alone
         for number, line in enumerate(file, start=1):
             if not line.strip():
                 continue
             try:
-                question = str(json.loads(line)["q"])
+                question = json.loads(line.decode("utf-8-sig"))["q"]
+                if not isinstance(question, str):
+                    raise TypeError
                 parse(question)
             except NotesError as error:
                 problem = str(error)
-            except (ValueError, TypeError, KeyError):
-                problem = 'is not a JSON object with a "q"'
+            except UnicodeDecodeError:
+                problem = "is not UTF-8"
+            except (ValueError, TypeError, KeyError, RecursionError):
+                problem = 'is not a JSON object with a "q" that is a text'
             else:
                 yield question
                 continue
@@ -396,7 +400,7 @@ def _evaluate(
     if report:
         page.check_place(report)
     outcomes: dict[str, list[Result]] = {}
-    interrupted = _ask_all(runs, questions, outcomes, as_json)
+    code = _ask_all(runs, questions, outcomes, as_json)
     if as_json:
         for name, outcome in outcomes.items():
             _print_json({"run": name, "summary": {"questions": len(outcome), **summarise(outcome)}})
@@ -407,8 +411,7 @@ def _evaluate(
             click.echo(f"{name}: {remark}", err=True)
     if report and outcomes:
         page.write(report, outcomes)
-    if interrupted:
-        sys.exit(INTERRUPTED)
+    sys.exit(code)
 
 
 def _changes(given: tuple[str, ...]) -> list[tuple[str, Any]]:
@@ -420,10 +423,8 @@ def _changes(given: tuple[str, ...]) -> list[tuple[str, Any]]:
         raise click.BadParameter(str(error), param_hint="--set") from error
 
 
-def _ask_all(
-    runs: "list[Run]", questions: "list[Question]", outcomes: "dict[str, list[Result]]", as_json: bool
-) -> bool:
-    """Collect the results of every run by its name; True where Ctrl-C ended it early."""
+def _ask_all(runs: "list[Run]", questions: "list[Question]", outcomes: "dict[str, list[Result]]", as_json: bool) -> int:
+    """Collect the results of every run by its name, up to one that fails. Returns the exit code."""
     from tqdm import tqdm
 
     from chatbot.evaluate import results
@@ -440,8 +441,11 @@ def _ask_all(
                         bar.update()
     except KeyboardInterrupt:
         click.echo("Interrupted. This is what was done until then.", err=True)
-        return True
-    return False
+        return INTERRUPTED
+    except NotesError as error:  # told here, so that what other runs measured is not lost
+        click.echo(f"Error: {error}", err=True)
+        return 1
+    return 0
 
 
 # -- serve ---------------------------------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from knowledge.encoder import encoder_name, load_encoder
 from knowledge.errors import NotesError
-from knowledge.models import default_embedding_model, default_language_model
+from knowledge.models import BASE_LANGUAGE_MODEL, default_embedding_model, default_language_model
 from knowledge.reranker import load_reranker
 from knowledge.settings import DEFAULT_EMBEDDING_MODEL, DEFAULT_LANGUAGE_MODEL, Settings
 from knowledge.store import Store
@@ -25,13 +26,16 @@ class Finding:
 
 
 def examine(settings: Settings) -> list[Finding]:
+    embedding = _embedding_model(settings)
     return [
         _python(),
         *_packages(),
         _full_text_search(),
         Finding("home folder", str(settings.home)),
-        *_models(settings),
-        _index(settings),
+        embedding,
+        *([_reranker(settings)] if settings.reranker else []),
+        _language_model(settings),
+        _index(settings, is_comparable=embedding.remedy is None),
     ]
 
 
@@ -70,22 +74,23 @@ def _full_text_search() -> Finding:
     return Finding("SQLite full-text search", f"there (SQLite {sqlite3.sqlite_version})")
 
 
-def _models(settings: Settings) -> Iterator[Finding]:
+def _embedding_model(settings: Settings) -> Finding:
+    subject = "embedding model"
     if settings.embedding_model == DEFAULT_EMBEDDING_MODEL:
         model = default_embedding_model(settings.models)
-        yield Finding(
-            "embedding model", model.problem or model.name, "askmynotes models install" if model.problem else None
-        )
-    if settings.reranker:
-        yield _reranker(settings)
-    yield _language_model(settings)
+        return Finding(subject, model.problem or model.name, "askmynotes models install" if model.problem else None)
+    try:
+        load_encoder(encoder_name(settings.embedding_model, settings.models), settings.models)
+    except NotesError as error:
+        return Finding(subject, str(error), f"set or remove embedding_model in {settings.config}")
+    return Finding(subject, settings.embedding_model)
 
 
 def _reranker(settings: Settings) -> Finding:
     try:
         load_reranker(settings.reranker, settings.models)
     except NotesError as error:
-        return Finding("reranker", str(error), f"set or remove reranker in {settings.home / 'config.toml'}")
+        return Finding("reranker", str(error), f"set or remove reranker in {settings.config}")
     return Finding("reranker", settings.reranker)
 
 
@@ -95,12 +100,14 @@ def _language_model(settings: Settings) -> Finding:
         return Finding(subject, "not used: the engine is extract")
     if settings.engine == "openai":
         return _asked_server(settings)
+    if settings.engine == "lora":
+        return _adapter(settings)
     if settings.model == DEFAULT_LANGUAGE_MODEL:
         model = default_language_model(settings.models)
         return Finding(subject, model.problem or model.name, "askmynotes models install" if model.problem else None)
     inside = settings.models / settings.model
     there = inside.is_file() or Path(settings.model).expanduser().is_file()
-    remedy = None if there else f"set model in {settings.home / 'config.toml'} to a GGUF file"
+    remedy = None if there else f"set model in {settings.config} to a GGUF file"
     return Finding(subject, settings.model if there else f"{settings.model} is not there", remedy)
 
 
@@ -110,11 +117,26 @@ def _asked_server(settings: Settings) -> Finding:
     try:
         return Finding("language model", f"{OpenAIEngine(settings).check()} at {settings.openai_url}")
     except NotesError as error:
-        remedy = f"set engine and openai_... in {settings.home / 'config.toml'}, or start the server"
+        remedy = f"set engine and openai_... in {settings.config}, or start the server"
         return Finding("language model", str(error), remedy)
 
 
-def _index(settings: Settings) -> Finding:
+def _adapter(settings: Settings) -> Finding:
+    from chatbot.engines.lora import find
+
+    subject = "language model"
+    try:
+        base, adapter = find(settings)
+    except NotesError as error:
+        return Finding(subject, str(error), f"set engine or adapter in {settings.config}")
+    if base.exists():
+        return Finding(subject, f"{adapter} on {base.name}")
+    remedy = "askmynotes models install" if base.name == BASE_LANGUAGE_MODEL else f"put it into {settings.models}"
+    return Finding(subject, f"{base}, which {adapter} was made on, is not there", remedy)
+
+
+def _index(settings: Settings, is_comparable: bool) -> Finding:
+    """What the index holds, and where that can be told, whether it is as it would be made now."""
     from ingest.pipeline import is_current
 
     try:
@@ -123,10 +145,10 @@ def _index(settings: Settings) -> Finding:
             current = is_current(store)
             made_with = store.made_with
     except NotesError as error:
-        return Finding("index", str(error), "askmynotes ingest PATH")
+        return Finding("index", str(error), "do as it says, then run `askmynotes doctor` again")
     if not chunks:
         return Finding("index", "empty", "askmynotes ingest PATH")
     state = f"{chunks} passages from {documents} documents"
-    if current:
+    if current or not is_comparable:
         return Finding("index", state)
     return Finding("index", f"{state}, made otherwise than is set now ({made_with})", "askmynotes ingest")

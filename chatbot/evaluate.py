@@ -22,8 +22,9 @@ from chatbot.rewrite import leans_on, standalone
 from knowledge.documents import Chunk, Hit
 from knowledge.errors import NotesError
 from knowledge.evidence import stems
+from knowledge.query import parse
 from knowledge.scores import fact_pattern, squad_words, token_f1
-from knowledge.settings import Settings
+from knowledge.settings import Settings, checked
 from knowledge.store import Store
 
 #: How many chunks are searched for a rank; parts of one section count once, so that these are at least ten sections.
@@ -78,7 +79,8 @@ class Question:
 
     def _on_page(self, chunk: Chunk) -> bool:
         before = chunk.source.removesuffix(self.page)
-        return not self.page or (before != chunk.source and not before[-1:].isalnum())
+        # behind "#" stands the address of a page in a web archive
+        return not self.page or (before != chunk.source and before[-1:] in ("", "/", "#"))
 
 
 def _normal(text: str) -> str:
@@ -103,7 +105,7 @@ def read_questions(path: Path) -> list[Question]:
         if line.strip():
             try:
                 questions.append(_question(line))
-            except ValueError as error:
+            except (ValueError, NotesError) as error:
                 raise NotesError(f"{path}:{number}: {error}") from error
     if not questions:
         raise NotesError(f'{path}: holds no questions; each is a line such as {{"q": "…", "section": "…"}}')
@@ -128,7 +130,10 @@ def _question(line: str) -> Question:
     if "q" not in entry:
         raise ValueError('has no "q"')
     values: dict[str, Any] = {key: tuple(value) if key in _LISTS else value for key, value in entry.items()}
-    return Question(**values)
+    question = Question(**values)
+    for asked in (question.q, *question.after):
+        parse(asked)  # a filter that cannot be would end the run
+    return question
 
 
 def _problem(key: str, value: object) -> str:
@@ -175,9 +180,13 @@ def parse_change(text: str) -> tuple[str, Any]:
             raise ValueError(f"{key} must be true or false, not {value!r}")
         return key, value == "true"
     try:
-        return key, kinds[key](value)
+        typed = kinds[key](value)
     except ValueError as error:
         raise ValueError(f"{key} must be of type {kinds[key].__name__}, not {value!r}") from error
+    try:
+        return key, checked(key, typed)
+    except NotesError as error:
+        raise ValueError(str(error)) from error
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from chatbot.answer import Answer, Part, quoted_from, table_markdown
+from chatbot.answer import Answer, Part, joined, quoted_from, table_markdown
 from knowledge.text import formula_spans
 
 _HARMLESS = re.compile(r"[\w\s$\\{}()^+\-=/,.|':;*]+")
@@ -14,7 +14,7 @@ _FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*([\w+#.-]*)")
 
 def answer_markdown(answer: Answer) -> str:
     """All that a reader sees of an answer; grows as the answer does."""
-    return "\n".join(map(_part, answer.parts)).lstrip("\n")
+    return joined(answer.parts, _part)
 
 
 def conversation_markdown(answers: Iterable[Answer]) -> str:

@@ -22,13 +22,19 @@ _WIDTH = 80
 
 def show(answers: Generator[Answer]) -> Answer:
     """Print an answer as it grows; returns its last state."""
+    *_, last = _printed(answers)
+    click.echo()
+    return last
+
+
+def _printed(answers: Generator[Answer]) -> Iterator[Answer]:
+    """The states of an answer, each printed as far as it is new."""
     shown = ""
-    for answer in answers:  # noqa: B007  the last one is the result
+    for answer in answers:
         click.echo(answer.text[len(shown) :], nl=False)
         shown = answer.text
         sys.stdout.flush()
-    click.echo()
-    return answer
+        yield answer
 
 
 def show_sources(answer: Answer) -> None:
@@ -123,16 +129,22 @@ def _read() -> str | None:
 
 
 def _shown(answers: Generator[Answer], latest: Answer) -> Answer:
-    """Print an answer with its sources, and return it; `latest` where it does not come to its end."""
+    """Print an answer with its sources, and return it as far as it came; `latest` where it cannot be given, or was
+    stopped before it said anything that could take the place of that."""
+    answer = latest
     try:
         with closing(answers):
-            latest = show(answers)
-        show_sources(latest)
+            for answer in _printed(answers):  # noqa: B007  the last one is the result
+                pass
+        click.echo()
+        show_sources(answer)
     except KeyboardInterrupt:
         click.echo("\n(stopped)")
+        return answer.ended("Stopped.") if answer.parts or not latest.parts else latest
     except NotesError as error:  # such as a filter that cannot be
         click.echo(str(error))
-    return latest
+        return latest
+    return answer
 
 
 def _answer_again(assistant: Assistant, turns: list[Answer]) -> None:

@@ -218,12 +218,17 @@ def test_batches_answer_line_by_line(run, indexed, tmp_path):
 
 def test_a_batch_goes_on_behind_a_line_that_cannot_be_asked(run, indexed, tmp_path):
     batch = tmp_path / "questions.jsonl"
-    batch.write_text('{"question": "no q"}\n{"q": "boiler after:someday"}\n{"q": "who services the boiler?"}\n')
+    lines = (b'{"question": "no q"}', b'{"q": "boiler after:someday"}', b'{"q": "caf\xe9"}', b"[" * 100_000,
+             b'{"q": null}', b'{"q": "who services the boiler?"}')  # fmt: skip
+    batch.write_bytes(b"\n".join(lines))
     for command in (("search",), ("ask", "--engine", "extract", "--json")):
         result = run(*command, "--batch", batch)
-        assert fails(result, 1, f"{batch}:1: is not", f"{batch}:2: after:someday is no filter")
+        assert fails(
+            result, 1, f"{batch}:1: is not", f"{batch}:2: after:someday is no filter", f"{batch}:3: is not UTF"
+        )
+        assert fails(result, 1, f"{batch}:4: is not a JSON", f"{batch}:5: is not a JSON")
         assert len(result.stdout.splitlines()) == 1
-        assert len(result.stderr.splitlines()) == 2
+        assert len(result.stderr.splitlines()) == 5
 
 
 def test_ask_prints_the_answer_with_its_sources(run, indexed):

@@ -20,7 +20,7 @@ class LoraEngine(Engine):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings.answer_seconds)
-        self._base, self._model = _load(*_find(settings))
+        self._base, self._model = _load(*find(settings))
 
     def _write(self, prompt: Prompt, max_tokens: int, stop: threading.Event, put: Callable[[str], None]) -> None:
         import torch
@@ -49,8 +49,8 @@ class LoraEngine(Engine):
             )
 
 
-def _find(settings: Settings) -> tuple[Path, Path]:
-    """The base and the adapter. Raises NotesError where one of them is not there."""
+def find(settings: Settings) -> tuple[Path, Path]:
+    """The base and the adapter. Raises NotesError where there is no adapter; the base need not be there."""
     inside = settings.adapters / settings.adapter / "adapter"
     adapter = inside if inside.is_dir() else Path(settings.adapter).expanduser()
     try:

@@ -57,7 +57,7 @@ class Actions:
             return
         turns = turns[:editing]
         answers = _answers(Answer(question), lambda: self._assistant.stream(question, turns, asker=_asker(request)))
-        yield from self._follow(answers, _BUSY | {"value": ""}, turns, current, containing, request)
+        yield from self._follow(answers, _BUSY | {"value": ""}, turns, None, current, containing, request)
 
     def again(
         self, turns: list[Answer], current: str, containing: str, request: gr.Request
@@ -66,18 +66,20 @@ class Actions:
             yield (gr.skip(),) * 7
             return
         answers = _answers(turns[-1], lambda: self._assistant.again(turns[-1], _asker(request)))
-        yield from self._follow(answers, _BUSY, turns[:-1], current, containing, request)
+        yield from self._follow(answers, _BUSY, turns[:-1], turns[-1], current, containing, request)
 
     def _follow(
         self,
         answers: Generator[Answer],
         box: dict[str, Any],
         turns: list[Answer],
+        old: Answer | None,
         current: str,
         containing: str,
         request: gr.Request,
     ) -> Generator[tuple[Any, ...], None, None]:
-        """Show an answer as it grows behind these turns, and keep it; meanwhile the box for questions is like that."""
+        """Show an answer as it grows behind these turns, and keep it in the place of an old one; meanwhile the box for
+        questions is like that."""
         shown = answer = None
         sent = 0.0
         wishes = self._wishes[_session(request)] = _Wishes()
@@ -99,6 +101,9 @@ class Actions:
             yield self._opened(wishes[-1], containing, request)
             return
         assert answer
+        if old and answer.why is old.why:  # nothing else came: what is told of that is shown once, and not kept
+            yield _READY, *self._drawn([*turns, answer])[:2], [*turns, old], *[gr.skip()] * 3
+            return
         if answer.state != "done":
             answer = answer.ended(texts.STOPPED)
         kept = _ANSWERS.dump_json(answer).decode()
@@ -196,17 +201,19 @@ class Actions:
     def told_of_editing(self, editing: int | None, turns: list[Answer]) -> str:
         return "" if editing is None else editing_html(editing, len(turns))
 
-    def rate(self, turns: list[Answer], current: str, event: gr.LikeData, request: gr.Request) -> Any:
+    def rate(self, turns: list[Answer], current: str, event: gr.LikeData, request: gr.Request) -> tuple[Any, ...]:
+        """Keep a rating. Returns the field for what was wrong, and which answer it asks about."""
         number = event.index // 2 if isinstance(event.index, int) else event.index[0] // 2
         rating = 1 if event.liked is True else -1 if event.liked is False else 0
         self._history.rate(user_of(request), current, number, rating)
-        return gr.update(visible=rating < 0, value="", info=f"“{turns[number].question}”")
+        asking = gr.update(visible=rating < 0, value="", info=f"“{turns[number].question}”")
+        return asking, (current, number)
 
-    def explain(self, current: str, text: str, request: gr.Request) -> Any:
-        user = user_of(request)
+    def explain(self, rated: tuple[str, int], text: str, request: gr.Request) -> Any:
+        user, (current, number) = user_of(request), rated
         for turn in self._history.turns(user, current):
-            if turn.rating < 0 and not turn.reason:
-                self._history.rate(user, current, turn.number, turn.rating, text)
+            if turn.number == number and turn.rating < 0:
+                self._history.rate(user, current, number, turn.rating, text)
         return gr.update(visible=False)
 
 

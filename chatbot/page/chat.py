@@ -61,6 +61,7 @@ def build(page: gr.Blocks, service: Service, masthead: gr.HTML) -> Shared:
     """Put the tab together, on the page that it is a part of, which is headed by `masthead`."""
     turns = gr.State([])
     current = gr.State("")
+    rated = gr.State(None)  # the conversation and the number of the turn that was rated last
     editing = gr.State(None)  # the number of the turn whose question is edited
     with gr.Sidebar(width=300, open=False, elem_id="conversations") as sidebar:
         new = gr.Button(texts.NEW, size="sm", variant="secondary", elem_id="new")
@@ -121,8 +122,8 @@ def build(page: gr.Blocks, service: Service, masthead: gr.HTML) -> Shared:
     edited.edit(actions.edit, turns, [box, editing], **quiet)
     edited.undo(lambda: ("", None), None, [box, editing], **quiet)
     editing.change(actions.told_of_editing, [editing, turns], edited, **at_once)
-    conversation.like(actions.rate, [turns, current], reason, **quiet)
-    reason.submit(actions.explain, [current, reason], reason, **quiet)
+    conversation.like(actions.rate, [turns, current], [reason, rated], **quiet)
+    reason.submit(actions.explain, [rated, reason], reason, **quiet)
     box.stop(actions.stop, None, None, **at_once)
     new.click(actions.start_over, containing, **answering)
     listing.select(actions.picked, containing, **answering)

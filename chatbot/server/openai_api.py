@@ -129,7 +129,8 @@ def refuse(request: Request, error: Exception) -> Response:
 
 
 def refused(status: int, message: str, param: str | None = None) -> Response:
-    error = _Refusal(message=message, type="invalid_request_error", param=param)
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    error = _Refusal(message=message, type=kind, param=param)
     return JSONResponse(Refused(error=error).model_dump(), status)
 
 
@@ -165,13 +166,17 @@ def router(conversations: Conversations, store: "Store") -> APIRouter:
             return StreamingResponse(pieces, media_type="text/event-stream", headers={"Cache-Control": "no-store"})
         return _completion(await complete(conversations, question, after, request, asker))
 
-    @routes.post("/embeddings")
+    @routes.post("/embeddings", responses={503: {"model": Refused}})
     def embeddings(asked: EmbeddingsRequest) -> dict[str, Any]:
         """Unit vectors of texts, made as those of the notes are."""
         if asked.model != embedding:
             raise HTTPException(404, f"there is no model {asked.model!r} that embeds: there is {embedding}")
         texts = [asked.input] if isinstance(asked.input, str) else asked.input
-        vectors = store.encoder.encode(texts).astype("<f4")
+        try:
+            encoder = store.encoder
+        except NotesError as error:
+            raise HTTPException(503, str(error)) from error
+        vectors = encoder.encode(texts).astype("<f4")
         data = [
             base64.b64encode(vector.tobytes()).decode() if asked.encoding_format == "base64" else vector.tolist()
             for vector in vectors
@@ -233,6 +238,7 @@ async def _pieces(answers: "AsyncGenerator[Answer]", store: "Store", with_usage:
     except NotesError as error:
         refusal = _Refusal(message=str(error), type="invalid_request_error")
         yield _event(Refused(error=refusal).model_dump())
+        answer = None  # what came of it is none
     if answer:
         if sources := _sources(answer):
             yield event({"content": sources})

@@ -1,11 +1,12 @@
 import dataclasses
+import json
 from contextlib import closing
 
 import pytest
 
-from chatbot.doctor import examine
+from chatbot.doctor import Finding, examine
 from ingest.pipeline import ingest
-from knowledge.models import default_language_model
+from knowledge.models import BASE_LANGUAGE_MODEL, default_language_model
 from knowledge.settings import DEFAULT_EMBEDDING_MODEL, Settings
 from knowledge.store import Store
 from tests.chatbot.engines.test_openai import PARIS, serving
@@ -62,3 +63,32 @@ def test_an_index_of_another_embedding_model_is_found_with_the_command_that_rene
     with closing(Store(other)) as renewed:
         ingest(renewed, other, [])
     assert found("index", other).remedy is None
+
+
+def test_an_adapter_is_found_with_its_base(tmp_path):
+    settings = Settings(tmp_path, engine="lora")
+    missing = language_model(settings)
+    assert "holds no adapter" in missing.state
+    assert "config.toml" in missing.remedy
+    adapter = tmp_path / "adapters" / "mine" / "adapter"
+    adapter.mkdir(parents=True)
+    (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": BASE_LANGUAGE_MODEL}))
+    assert language_model(settings).remedy == "askmynotes models install"
+    settings.models.mkdir()
+    (settings.models / BASE_LANGUAGE_MODEL).touch()
+    assert language_model(settings) == Finding("language model", f"{adapter} on {BASE_LANGUAGE_MODEL}")
+
+
+def test_an_embedding_model_that_is_gone_is_told_and_is_no_fault_of_the_index(store, settings, add, tmp_path):
+    add("## A\ntext\n")
+    lost = dataclasses.replace(settings, embedding_model=str(tmp_path / "gone"))
+    assert "is not on this machine" in found("embedding model", lost).state
+    assert "embedding_model" in found("embedding model", lost).remedy
+    assert found("index", lost).remedy is None
+
+
+def test_an_index_that_cannot_be_opened_is_not_mended_by_adding_to_it(tmp_path):
+    (tmp_path / "catalogue.sqlite").write_text("no database " * 100)
+    finding = found("index", Settings(tmp_path, engine="extract"))
+    assert "move the file away" in finding.state
+    assert "askmynotes ingest" not in finding.remedy

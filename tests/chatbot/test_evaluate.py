@@ -72,6 +72,8 @@ def test_a_question_may_name_all_that_it_wants(file):
         ('{"q": "a", "must": ["|"]}', '"must" must be a list of texts'),
         ('{"q": "a", "answerable": "no"}', '"answerable" must be true or false, not "no"'),
         ('{"q": "a", "answer": ["x"]}', 'unknown key "answer"; did you mean "answers"?'),
+        ('{"q": "a kind:poem"}', "kind:poem is no filter"),
+        ('{"q": "a", "after": ["b", "c after:someday"]}', "after:someday is no filter"),
         ('{"q": "a", "zzz": 1}', 'unknown key "zzz"; known are q, section'),
     ],
 )
@@ -105,7 +107,11 @@ def chunk(heading="Boiler", source="/notes/house.md", links=(), url=None):
         (Question("", section="a|b"), chunk("a|b"), True),
         (Question("", page="house.md"), chunk(), True),
         (Question("", page="notes/house.md"), chunk(), True),
+        (Question("", page="/notes/house.md"), chunk(), True),
         (Question("", page="use.md"), chunk(), False),
+        (Question("", page="house.md"), chunk(source="/notes/my-house.md"), False),
+        (Question("", page="house.md"), chunk(source="/notes/export.zip/house.md"), True),
+        (Question("", page="https://a.example/x"), chunk(source="/notes/a.warc#https://a.example/x"), True),
         (Question("", page="house.md", section="Roof"), chunk(), False),
         (Question("", url="http://A.example/x/"), chunk(links=["https://a.example/x"]), True),
         (Question("", url="https://a.example/x"), chunk(links=["https://a.example/y"]), False),
@@ -234,6 +240,8 @@ def test_a_setting_is_typed_and_one_that_needs_another_index_is_unknown():
     for text, wanted in (("answer_seconds=soon", "of type int"), ("allow_public_engine=yes", "true or false")):
         with pytest.raises(ValueError, match=f"must be {wanted}, not"):
             parse_change(text)
+    with pytest.raises(ValueError, match="answer_seconds must be 1 or more, not -5"):
+        parse_change("answer_seconds=-5")
     for text in ("embedding_model=x", "home=/", "max_file_mb=1", "openai_key=x", "model", ""):
         with pytest.raises(ValueError, match=r"KEY=VALUE with one of .*model"):
             parse_change(text)
@@ -304,6 +312,15 @@ def test_what_is_wrong_is_told_before_anything_is_loaded(run, indexed, file, tmp
     for wrong in (("evaluate",), ("evaluate", good, "--generate", 3), ("evaluate", good, "--out", "x"),
                   ("evaluate", tmp_path / "no.jsonl"), ("evaluate", "--generate", 0)):  # fmt: skip
         assert fails(run(*wrong), 2, "Error")
+
+
+def test_a_run_that_fails_costs_nothing_of_those_before(run, indexed, file, tmp_path):
+    report = tmp_path / "report.html"
+    options = ("--engine", "extract", "--set", "reranker=typo", "--json", "--report", report)
+    result = run("evaluate", file(*QUESTIONS), *options)
+    assert fails(result, 1, "Error: ", "typo")
+    assert json.loads(result.stdout.splitlines()[-1])["summary"]["questions"] == 2
+    assert "Evaluation" in report.read_text()
 
 
 def test_without_notes_one_line_says_so(run, file):

@@ -1,6 +1,7 @@
 """What other programs show of an answer: read as they read it, with a Markdown parser that lets HTML through."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from markdown_it import MarkdownIt
@@ -61,3 +62,24 @@ def test_an_answer_reads_as_it_did():
         "\n| Tap | Bar    |\n| --- | ------ |\n| a   | 1 \\| 2 |\n\n[1]\n"
         r"- [the \[manual\]](https://good.example/b_%28c%29) [2]"
     )
+
+
+def test_what_follows_a_list_is_drawn_below_it_and_an_answer_under_way_grows_at_its_end():
+    parts = (
+        Part("say", "Two things:", 1),
+        Part("item", "one", 1),
+        Part("item", "two", 1),
+        Part("heading", "Cellar"),
+        Part("quote", "It is dry.", 2),
+        Part("link", "plan", 2, "https://good.example/"),
+        Part("note", "Stopped."),
+    )
+    answer = Answer("q", parts=parts)
+    for shown in (answer_markdown(answer), answer.text):
+        drawn = MarkdownIt().render(shown)
+        assert "<p>From “Cellar”:</p>" in drawn
+        assert drawn.endswith("</ul>\n<p>Stopped.</p>\n")
+    states = [Answer("q", parts=parts[:count]) for count in range(len(parts) + 1)]
+    for before, after in pairwise(states):
+        assert after.text.startswith(before.text)
+        assert answer_markdown(after).startswith(answer_markdown(before))

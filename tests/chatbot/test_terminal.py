@@ -56,6 +56,37 @@ def test_the_conversation_tells_why_when_it_is_asked(add, run):
     assert "Asked    and in October? (Boiler service)" in told
 
 
+def test_an_answer_that_is_stopped_counts_as_far_as_it_came(add, store, settings, monkeypatch, capsys):
+    add(NOTES)
+    assistant = Assistant(store, settings)
+    said = "The boiler is serviced by Hansen & Sons."
+    assistant._engine = ScriptedEngine(said, " And", error=KeyboardInterrupt())
+    printed = []
+
+    def typed():
+        yield "who services the boiler?"
+        yield "/sources"
+        yield "/again"
+        assistant._engine.pieces = ()
+        yield "/again"
+        yield "/why"
+        yield "/quit"
+
+    lines = typed()
+
+    def type_next(prompt):
+        printed.append(capsys.readouterr().out)
+        return next(lines)
+
+    monkeypatch.setattr("builtins.input", type_next)
+    chat(assistant)
+    _, stopped, sources, _, not_begun, why = printed
+    assert stopped == f"{said} [1]\n(stopped)\n"
+    assert "note.md:2" in sources
+    assert not_begun == "\n(stopped)\n"
+    assert "Written  quoted from the notes" in why, "nothing took the place of the answer before"
+
+
 def test_the_conversation_answers_again_in_the_other_way(add, store, settings, monkeypatch, capsys):
     add(NOTES)
     assistant = Assistant(store, settings)

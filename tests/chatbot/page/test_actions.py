@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from chatbot.answer import Answer
+from chatbot.answer import Answer, Part
 from chatbot.page.actions import Actions
 
 REQUEST = SimpleNamespace(username=None, session_hash="one")
@@ -63,3 +63,30 @@ def test_a_wish_is_for_the_answer_under_way_and_of_its_own_page_alone(held):
     shown.close()
     held.go_on.set()
     assert held.closed.wait(60), "who closes the page ends the work"
+
+
+def test_an_answer_that_cannot_be_given_again_stays_as_it_is_and_is_told_once(service):
+    actions = Actions(service)
+    refusal = Answer("Yaks?", "done", "none", parts=(Part("say", "Nothing in your notes matches this."),))
+    current = service.history.put("", "", 0, refusal.question, "{}")
+    service.history.rate("", current, 0, -1, "They are there.")
+    [before] = service.history.turns("", current)
+    turns = [refusal]
+    for _ in range(2):
+        *_, last = actions.again(turns, current, "", REQUEST)
+        assert conversation(last).count("nothing to answer again") == 1
+        turns = last[3]
+    assert turns == [refusal]
+    assert service.history.turns("", current) == [before]
+
+
+def test_what_was_wrong_is_kept_of_the_answer_that_was_rated_last(service):
+    actions = Actions(service)
+    turns = [Answer("one?"), Answer("two?")]
+    current = service.history.put("", "", 0, "one?", "{}")
+    service.history.put("", current, 1, "two?", "{}")
+    for index in (1, 3):
+        asking, rated = actions.rate(turns, current, SimpleNamespace(index=index, liked=False), REQUEST)
+    assert asking["visible"]
+    actions.explain(rated, "Too long.", REQUEST)
+    assert [turn.reason for turn in service.history.turns("", current)] == ["", "Too long."]

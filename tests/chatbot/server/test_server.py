@@ -11,12 +11,18 @@ import httpx
 import openai
 import pytest
 import schemathesis
+from fastapi import FastAPI, HTTPException
+from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given
 from hypothesis import settings as limits
 from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
+from chatbot.answer import Assistant
+from chatbot.server.conversation import Conversations
+from chatbot.server.openai_api import refuse, router
 from ingest.pipeline import ingest
+from knowledge.settings import DEFAULT_EMBEDDING_MODEL, Settings
 from knowledge.store import Store
 from tests.chatbot.engines.test_openai import Server as Engine
 from tests.conftest import HOUSE, ROOT, make_settings
@@ -69,6 +75,12 @@ def test_search_and_ask_say_what_the_commands_print(client, home, run):
 def test_a_question_may_lean_on_the_one_before(client):
     asked = {"question": "and what does it cost?", "after": [QUESTION]}
     assert "boiler" in str(client.post("/api/ask", json=asked).json()["citations"]).lower()
+
+
+def test_an_earlier_question_that_could_not_be_asked_cites_nothing(client):
+    asked = {"question": "and what does it cost?", "after": [QUESTION, "boiler kind:poem"]}
+    answered = client.post("/api/ask", json=asked)
+    assert answered.status_code == 200, answered.text
 
 
 @pytest.mark.parametrize(
@@ -174,6 +186,25 @@ def test_openais_client_reads_a_stream_of_the_same_words(official):
     assert [piece.choices[0].finish_reason for piece in pieces if piece.choices][-1] == "stop"
     assert pieces[-2].model_extra["askmynotes"]["route"] == "notes"
     assert pieces[-1].usage.total_tokens == 0  # notes were quoted: no model read anything
+
+
+def test_a_stream_that_fails_tells_the_error_and_no_answer(client):
+    messages = [{"role": "user", "content": "boiler kind:poem"}]
+    told = client.post("/v1/chat/completions", json={"model": "askmynotes", "messages": messages, "stream": True}).text
+    *_, error, done = told.strip().split("\n\n")
+    assert "kind:poem is no filter" in json.loads(error.removeprefix("data: "))["error"]["message"]
+    assert done == "data: [DONE]"
+    assert '"stop"' not in told
+
+
+def test_without_its_model_nothing_is_embedded_and_the_reason_is_told(tmp_path):
+    store = Store(Settings(tmp_path))
+    app = FastAPI(exception_handlers={HTTPException: refuse})
+    app.include_router(router(Conversations(Assistant(store, Settings(tmp_path))), store))
+    answered = TestClient(app).post("/v1/embeddings", json={"model": DEFAULT_EMBEDDING_MODEL, "input": "a kettle"})
+    store.close()
+    assert answered.status_code == 503
+    assert "askmynotes models install" in answered.json()["error"]["message"]
 
 
 def test_openais_client_embeds(official):
