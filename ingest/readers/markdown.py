@@ -90,7 +90,8 @@ def _outline(text: str) -> Reading:
         elif token.type in ("list_item_open", "tr_open"):
             reading.items.append(start)
         elif token.type == "inline":
-            _read_inline(token, reading)
+            footnotes = environment.get("footnotes", {}).get("list", {})
+            _read_inline(token.children or [], (token.map or [0])[0], footnotes, reading)
         elif token.type == "html_block":
             reading.links += _links_in_html(token.content, (token.map or [0])[0])
     _add_unused_references(environment, reading)
@@ -140,11 +141,18 @@ def _plain(inline: "Token") -> str:
     return "".join(pieces).strip()
 
 
-def _read_inline(inline: "Token", reading: Reading) -> None:
-    """Take the links, bare addresses and tags of a block, with their lines."""
-    line = (inline.map or [0])[0]
+def _read_inline(children: list["Token"], line: int, footnotes: dict, reading: Reading) -> None:
+    """Take the links, bare addresses and tags of a block that begins on `line`, with their lines."""
     open_link: tuple[int, str, list[str]] | None = None
-    for child in inline.children or ():
+    written = ""
+    for child in children:
+        if not open_link and (child.type == "text" or child.markup in ("_", "__")):
+            # what Markdown takes for emphasis is part of an address such as https://a.org/__init__.py
+            written += child.content or child.markup
+            reading.tags += [(line, several or single) for several, single in _TAG.findall(child.content)]
+            continue
+        _read_text(written, line, reading)
+        written = ""
         if child.type == "link_open":
             open_link = (line, str(child.attrs.get("href", "")), [])
         elif child.type == "link_close" and open_link:
@@ -157,10 +165,14 @@ def _read_inline(inline: "Token", reading: Reading) -> None:
                 open_link[2].append(" ")
         elif open_link:
             open_link[2].append(child.content)
-        elif child.type == "text":
-            _read_text(child.content, line, reading)
         elif child.type == "html_inline":
             reading.links += _links_in_html(child.content, line)
+        elif child.type == "footnote_ref":
+            footnote = footnotes[child.meta["id"]]
+            # one that is written where it belongs, ^[so], has no lines of its own
+            _read_inline(footnote.get("tokens", []), line, footnotes, reading)
+            line += footnote.get("content", "").count("\n")
+    _read_text(written, line, reading)
 
 
 def _read_text(text: str, line: int, reading: Reading) -> None:
@@ -168,7 +180,6 @@ def _read_text(text: str, line: int, reading: Reading) -> None:
     for target, alias in _WIKI_LINK.findall(text):
         url = web_address(target.strip()) or f"[[{target.strip()}]]"
         reading.links.append((line, Link((alias or target).strip(), url)))
-    reading.tags += [(line, several or single) for several, single in _TAG.findall(text)]
 
 
 def _links_in_html(html: str, first_line: int) -> list[tuple[int, Link]]:

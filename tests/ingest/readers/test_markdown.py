@@ -70,3 +70,26 @@ def test_a_comment_is_no_link(line):
 )
 def test_an_address_in_double_brackets_is_one_link(written, link):
     assert links(f"see {written}.") == [(1, *link)]
+
+
+@pytest.mark.parametrize(
+    ("written", "url"),
+    [
+        ("{}", "https://docs.example/3/library/__future__.html"),
+        ("see {}, too", "https://git.example/blob/main/pkg/__init__.py"),
+        ("_see {}_", "https://git.example/pkg/__init__.py#_x_y"),
+        ("**{}**", "https://docs.example/_static/_a.js"),
+    ],
+)
+def test_an_address_with_underscores_is_kept_whole(written, url):
+    assert links(f"words\n{written.format(url)} and more") == [(2, url, url)]
+
+
+def test_links_in_a_footnote_stand_where_it_is_written():
+    text = "Text^[see https://a.example and\n[words](https://b.example) #tag] goes\non at https://c.example"
+    assert links(text) == [
+        (1, "https://a.example", "https://a.example"),
+        (2, "words", "https://b.example"),
+        (3, "https://c.example", "https://c.example"),
+    ]
+    assert read_markdown(text).tags == [(1, "tag")]
