@@ -28,12 +28,19 @@ _TAG = re.compile(r"(?<![^\s(\[,;])#(?:([\w/-]+(?: [\w/-]+){1,5})#(?![\w#])|([\w
 def read_markdown(text: str) -> Reading:
     """The outline of a Markdown text. Front matter is blanked out, so that every offset and line stays true."""
     metadata, body = _front_matter(text)
-    reading = _outline(body)
-    reading.title = _scalar(metadata.get("title")) or reading.title
+    title, addresses = _scalar(metadata.get("title")), _addresses(metadata)
+    if not body.strip() and (title or addresses):
+        # a bookmark: what it is called is all that it says
+        body = title or addresses[0]
+        reading = Reading(body, [Section((), 0, 0, len(body))], blocks=[0])
+    else:
+        reading = _outline(body)
+    reading.title = title or reading.title
     reading.document_tags = _tags_of(metadata.get("tags")) or _tags_of(metadata.get("tag"))
     reading.author = _scalar(metadata.get("author"))
     reading.published = _scalar(metadata.get("date"))
-    reading.links += [(0, Link(reading.title or url, url)) for url in _addresses(metadata)]
+    first_line = reading.sections[0].first_line if reading.sections else 0
+    reading.links += [(first_line, Link(reading.title or url, url)) for url in addresses]
     return reading
 
 

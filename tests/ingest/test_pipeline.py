@@ -171,12 +171,19 @@ def test_files_with_next_to_nothing_in_them(add, content):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [("", "is empty"), ("\n\n", "holds no text"), ("---\ntitle: x\n---\n", "holds no text")]
+    ("content", "reason"), [("", "is empty"), ("\n\n", "holds no text"), ("---\ntags: x\n---\n", "holds no text")]
 )
 def test_files_with_nothing_in_them_are_named(add, content, reason):
     for summary in (add(content), add(content)):
         assert (summary.documents, summary.skipped) == (0, 1)
         assert summary.notes_left_out()[0].endswith(f"note.md: {reason}")
+
+
+def test_a_bookmark_without_words_is_found_by_its_title(store, add):
+    url = "https://a.example/pears"
+    assert add(f"---\ntitle: Growing pears\nurl: {url}\n---\n").documents == 1
+    [hit] = store.search("pears", 1)
+    assert (hit.chunk.text, [link.url for link in hit.chunk.links]) == ("Growing pears", [url])
 
 
 def test_an_empty_folder_is_no_failure(store, settings, tmp_path):

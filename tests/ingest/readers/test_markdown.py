@@ -55,6 +55,15 @@ def test_front_matter_holds_links(front, urls):
     assert [url for _, _, url in links(f"---\n{front}\n---\ntext\n")] == urls
 
 
+@pytest.mark.parametrize("text", ["# Heading\nwords\n", "\nwords\n# Heading\n", ""])
+@pytest.mark.parametrize("title", ["", "A clipped page"])
+def test_the_first_section_carries_the_address_of_the_note(text, title):
+    url = "https://a.example/b"
+    reading = read_markdown(f"---\ntitle: {title}\nsource: {url}\n---\n{text}")
+    assert [(line, link.url) for line, link in reading.links] == [(reading.sections[0].first_line, url)]
+    assert reading.text.endswith(text or title or url)
+
+
 @pytest.mark.parametrize("line", ["[//]: # (see http://a.example)", "[//]: <> (words)", '[comment]: # "words"'])
 def test_a_comment_is_no_link(line):
     assert links(f"text\n\n{line}\n\n[a]: https://used.example\n") == [(5, "a", "https://used.example")]
