@@ -2,9 +2,10 @@
 
 import re
 import tomllib
+from datetime import date
 from typing import TYPE_CHECKING
 
-from ingest.reading import Reading, Section, bare_links, blank, blanked, line_starts, web_address
+from ingest.reading import Reading, Section, bare_links, blank, blanked, day_of, line_starts, web_address
 from knowledge.documents import Link
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def read_markdown(text: str) -> Reading:
     reading.title = title or reading.title
     reading.document_tags = _tags_of(metadata.get("tags")) or _tags_of(metadata.get("tag"))
     reading.author = _scalar(metadata.get("author"))
-    reading.published = _scalar(metadata.get("date"))
+    published = _scalar(metadata.get("date"))
+    reading.published = day_of(published) or published
     first_line = reading.sections[0].first_line if reading.sections else 0
     reading.links += [(first_line, Link(reading.title or url, url)) for url in addresses]
     return reading
@@ -63,7 +65,7 @@ def _front_matter(text: str) -> tuple[dict, str]:
 
 
 def _scalar(value: object) -> str:
-    text = str(value).strip() if isinstance(value, (str, int, float)) else ""
+    text = str(value).strip() if isinstance(value, (str, int, float, date)) else ""
     return "" if text in ("~", "null") else text
 
 

@@ -55,6 +55,25 @@ def test_front_matter_holds_links(front, urls):
     assert [url for _, _, url in links(f"---\n{front}\n---\ntext\n")] == urls
 
 
+@pytest.mark.parametrize(
+    ("written", "published"),
+    [
+        *((day, "2024-05-03") for day in ("May 3, 2024", "3 May 2024", "03.05.2024", "20240503", "2024/5/3")),
+        *((day, "2024-05-03") for day in ("2024-5-3 10:00", "2024-05-03T10:00:00Z", "'2024-05-03'")),
+        *((other, other) for other in ("1987-05-01", "2024-12", "2024", "01/05/2024", "2024-02-30", "last May")),
+    ],
+)
+def test_the_day_in_front_matter_is_read_however_it_is_written(written, published):
+    assert read_markdown(f"---\ndate: {written}\n---\ntext\n").published == published
+
+
+@pytest.mark.parametrize(
+    "written", ["2024-05-03T10:00:00Z", "2024-05-03 10:00:00", "2024-05-03", "20240503", "'2024-05-03'"]
+)
+def test_the_day_in_front_matter_of_toml_is_read(written):
+    assert read_markdown(f"+++\ndate = {written}\n+++\ntext\n").published == "2024-05-03"
+
+
 @pytest.mark.parametrize("text", ["# Heading\nwords\n", "\nwords\n# Heading\n", ""])
 @pytest.mark.parametrize("title", ["", "A clipped page"])
 def test_the_first_section_carries_the_address_of_the_note(text, title):
