@@ -132,6 +132,24 @@ def test_what_stands_in_a_folder_that_is_closed_is_kept(store, settings, tmp_pat
     assert ingest(store, settings, [folder]).removed == 1
 
 
+def test_a_home_folder_among_the_notes_is_none_of_them(store, settings, tmp_path, monkeypatch):
+    (tmp_path / "a.md").write_text("## A\nmine\n")
+    settings.dropped.mkdir(parents=True)
+    (settings.dropped / "b.md").write_text("## B\ndropped\n")
+    (settings.home / "readme.md").write_text("## Model\nnot mine\n")
+    with monkeypatch.context() as before:  # as earlier versions did
+        before.setattr("ingest.find._OWN_FOLDER", "")
+        ingest(store, settings, [tmp_path])
+    assert texts(store) == ["dropped", "mine", "not mine"]
+    ingest(store, settings, [settings.dropped])
+    ingest(store, settings, [tmp_path])
+    assert texts(store) == ["dropped", "mine"]
+    assert store.roots() == sorted(map(str, (tmp_path, settings.dropped)))
+    (settings.dropped / "b.md").unlink()
+    assert ingest(store, settings, []).removed == 1
+    assert texts(store) == ["mine"]
+
+
 def test_a_folder_on_a_disk_that_is_away_is_kept(store, settings, tmp_path):
     disk = tmp_path / "disk" / "notes"
     disk.mkdir(parents=True)
