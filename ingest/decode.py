@@ -2,6 +2,8 @@
 
 import codecs
 import re
+from collections import Counter
+from collections.abc import Iterator
 
 from ingest.reading import Unreadable
 
@@ -15,6 +17,20 @@ _BYTE_ORDER_MARKS = (
 # what Python makes of a byte that is no UTF-8 where it stands
 _BROKEN_BYTE = re.compile("[\udc80-\udcff]")
 _NOT_ASCII = re.compile("[^\\x00-\\x7f]")
+_NOT_ASCII_BYTE = re.compile(rb"[^\x00-\x7f]")
+# anything but what English text of Windows has beside ASCII: quotes, dashes, € and the like
+_MORE_THAN_MARKS = re.compile(rb"[^\x00-\x7f\x80\x85\x91-\x97\xa3\xa7\xa9\xb0]")
+# The letters that the languages written in an encoding have beside ASCII, a language a string. The same byte is è in
+# French and č in Czech, but no text has the letters of both. Of two that fit as well, the first is taken.
+_ALPHABETS = {
+    "cp1252": (
+        *("£éèêçïñö", "äöüß", "àâæçèéêëîïôùûüœÿ", "¡¿áéíñóúü", "ªºàáâãçéêíóôõúü", "àèéìíîòóùú", "·àçèéíïòóúü"),
+        *("äåéö", "äåöšž", "æøåéóò", "áæéíðóöúýþ", "áéëïóöü", "äõöüšž"),
+    ),
+    "cp1250": ("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ćčđšž", "âăîşţ"),
+    "cp1254": ("âçğıîöşüû",),
+    "cp1257": ("ąčėęįšūųž", "āčēģīķļņšūž"),
+}
 
 
 def decode(data: bytes) -> str:
@@ -51,8 +67,38 @@ def _nearly_utf8(data: bytes) -> str | None:
 
 
 def _guess_encoding(data: bytes) -> str:
+    if not _MORE_THAN_MARKS.search(data):
+        return "cp1252"
+    possible = list(filter(_is_likely, _possible_encodings(_sample(data))))
+    if possible and "cp1252" not in possible:
+        return possible[0]
+    # the bytes alone seldom tell apart the encodings of Latin letters
+    latin = [encoding for encoding in _ALPHABETS if encoding in possible]
+    return max(latin, key=lambda encoding: _letters_of_one_language(data, encoding), default="cp1252")
+
+
+def _sample(data: bytes) -> bytes:
+    """What tells the encoding: a bounded part of the lines that are not ASCII, from where they begin to differ."""
+    lines = b"\n".join(line for line in data.splitlines() if not line.isascii())
+    first = next(match.start() for match in _NOT_ASCII_BYTE.finditer(lines))
+    return lines[max(0, first - 2**10) :][: 2**18]
+
+
+def _possible_encodings(data: bytes) -> Iterator[str]:
+    """The likeliest first."""
     import charset_normalizer
 
-    # the start of the file is enough to tell, and keeps the guess quick on a large one
-    best = charset_normalizer.from_bytes(data[: 2**18]).best()
-    return best.encoding if best else "cp1252"
+    for match in charset_normalizer.from_bytes(data):
+        yield match.encoding
+        yield from match.could_be_from_charset
+
+
+def _is_likely(encoding: str) -> bool:
+    """Whether a file without a NUL or a mark at its start is in that encoding today."""
+    return encoding not in ("ascii", "hp_roman8") and not encoding.startswith(("mac_", "utf_16", "utf_32"))
+
+
+def _letters_of_one_language(data: bytes, encoding: str) -> int:
+    """How many of the accented letters, read in that encoding, are of the language to which most of them belong."""
+    counts = Counter(_NOT_ASCII.findall(data.decode(encoding, "replace").lower()))
+    return max(sum(map(counts.__getitem__, letters)) for letters in _ALPHABETS[encoding])

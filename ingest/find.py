@@ -10,6 +10,7 @@ from pathlib import Path
 from ingest.read import format_of
 
 TAKEN_OUT = "taken out by hand: add it by its own name to have it back"
+_OWN_FOLDER = "the home folder of askmynotes"
 _ODD_NAME = "its name is not valid Unicode"
 _BUILD_OUTPUT = frozenset(
     {"node_modules", "bower_components", "__pycache__", "site-packages", "build", "dist", "target", "_build", "_site"}
@@ -34,16 +35,16 @@ class Found:
             self.closed.add(path)
 
 
-def find(root: Path, max_bytes: int, excluded: frozenset[Path] = frozenset()) -> Found:
+def find(root: Path, max_bytes: int, excluded: frozenset[Path] = frozenset(), home: Path | None = None) -> Found:
     """The notes at or below `root`, sorted by path. A file named by itself is taken whatever its suffix.
 
-    What is `excluded` was taken out by hand and stays out.
+    What is `excluded` was taken out by hand and stays out; so does `home`, where the index itself is kept.
     """
     found = Found()
     if root.is_file():
         _take(root, max_bytes, found)
         return found
-    for folder in _folders(root, excluded, found):
+    for folder in _folders(root, excluded, home, found):
         for path in _files(folder, found):
             if path in excluded:
                 found.skipped.append((path, TAKEN_OUT))
@@ -77,7 +78,7 @@ def _take(path: Path, max_bytes: int, found: Found) -> None:
         found.files.append(path)
 
 
-def _folders(root: Path, excluded: frozenset[Path], found: Found) -> Iterator[Path]:
+def _folders(root: Path, excluded: frozenset[Path], home: Path | None, found: Found) -> Iterator[Path]:
     """`root` and the folders below it that may hold notes; those that may not are passed over and not entered."""
 
     def refuse(error: OSError) -> None:
@@ -89,7 +90,8 @@ def _folders(root: Path, excluded: frozenset[Path], found: Found) -> Iterator[Pa
         kept = []
         for subfolder in sorted(subfolders):
             path = folder / subfolder
-            reason = TAKEN_OUT if path in excluded else _reason_to_skip_folder(path)
+            own = _OWN_FOLDER if path == home else None
+            reason = TAKEN_OUT if path in excluded else own or _reason_to_skip_folder(path)
             if reason:
                 found.skipped.append((path, reason))
             else:

@@ -313,7 +313,7 @@ class _Run:
         excluded = frozenset(map(Path, self._excluded))
         for root in roots:
             if root.exists():
-                found = find(root, self._max_bytes, excluded)
+                found = find(root, self._max_bytes, excluded, self._settings.home)
                 files |= dict.fromkeys(found.files)
                 self.summary.left_out += found.skipped
                 self._closed |= found.closed
@@ -455,8 +455,13 @@ class _Run:
             self._store.add_root(str(root))
 
     def _covers(self, folder: Path, path: Path) -> bool:
-        """Whether an ingest of `folder` takes up `path`: it lies inside, and nothing that it lies in was taken out."""
-        taken_out = (Path(other) for other in self._excluded if Path(other).is_relative_to(folder))
+        """Whether an ingest of `folder` takes up `path`: it lies inside, and nothing that it lies in was taken out.
+
+        What was dropped on the page is a source of its own, also where the home folder lies among the notes.
+        """
+        taken_out = [Path(other) for other in self._excluded if Path(other).is_relative_to(folder)]
+        if folder in self._settings.home.parents:
+            taken_out.append(self._settings.dropped)
         return path.is_relative_to(folder) and not any(path.is_relative_to(other) for other in taken_out)
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import date, datetime
 
 from knowledge.documents import Link, Place
 
@@ -30,6 +31,7 @@ class Reading:
     stands on which page, slide, row or cell, for sources whose lines mean nothing to a reader. `problem` is what a
     person should know about a document that was read only in part, or not at all. `own` tells what people write
     themselves, the links in which lead to what they want to know, from books and papers with their hundreds of links.
+    `published` is a day (YYYY-MM-DD) where one is told, else what is told instead, such as a year.
     """
 
     text: str
@@ -101,6 +103,25 @@ def web_address(text: str) -> str:
     if beginning.startswith("www."):
         return f"http://{text}"
     return text if beginning.startswith(("http://", "https://")) else ""
+
+
+_WRITTEN_DAYS = ("%B %d, %Y", "%d %B %Y", "%b %d, %Y", "%d %b %Y", "%d.%m.%Y")
+_DAY = re.compile(r"(\d{4})(?:([-/.])(\d{1,2})\2(\d{1,2})|(\d\d)(\d\d))(?!\d)")
+
+
+def day_of(text: str) -> str:
+    """The day that a text is or begins with, as YYYY-MM-DD; empty where it is none, or may be either of two."""
+    text = text.strip()
+    for pattern in _WRITTEN_DAYS:
+        try:
+            return datetime.strptime(text, pattern).date().isoformat()
+        except ValueError:
+            continue
+    match = _DAY.match(text)
+    try:
+        return date(*(int(part) for part in match.group(1, 3, 4, 5, 6) if part)).isoformat() if match else ""
+    except ValueError:
+        return ""
 
 
 def paragraph_starts(text: str) -> list[int]:

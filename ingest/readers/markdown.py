@@ -2,9 +2,10 @@
 
 import re
 import tomllib
+from datetime import date
 from typing import TYPE_CHECKING
 
-from ingest.reading import Reading, Section, bare_links, blank, blanked, line_starts, web_address
+from ingest.reading import Reading, Section, bare_links, blank, blanked, day_of, line_starts, web_address
 from knowledge.documents import Link
 
 if TYPE_CHECKING:
@@ -28,12 +29,20 @@ _TAG = re.compile(r"(?<![^\s(\[,;])#(?:([\w/-]+(?: [\w/-]+){1,5})#(?![\w#])|([\w
 def read_markdown(text: str) -> Reading:
     """The outline of a Markdown text. Front matter is blanked out, so that every offset and line stays true."""
     metadata, body = _front_matter(text)
-    reading = _outline(body)
-    reading.title = _scalar(metadata.get("title")) or reading.title
+    title, addresses = _scalar(metadata.get("title")), _addresses(metadata)
+    if not body.strip() and (title or addresses):
+        # a bookmark: what it is called is all that it says
+        body = title or addresses[0]
+        reading = Reading(body, [Section((), 0, 0, len(body))], blocks=[0])
+    else:
+        reading = _outline(body)
+    reading.title = title or reading.title
     reading.document_tags = _tags_of(metadata.get("tags")) or _tags_of(metadata.get("tag"))
     reading.author = _scalar(metadata.get("author"))
-    reading.published = _scalar(metadata.get("date"))
-    reading.links += [(0, Link(reading.title or url, url)) for url in _addresses(metadata)]
+    published = _scalar(metadata.get("date"))
+    reading.published = day_of(published) or published
+    first_line = reading.sections[0].first_line if reading.sections else 0
+    reading.links += [(first_line, Link(reading.title or url, url)) for url in addresses]
     return reading
 
 
@@ -56,7 +65,7 @@ def _front_matter(text: str) -> tuple[dict, str]:
 
 
 def _scalar(value: object) -> str:
-    text = str(value).strip() if isinstance(value, (str, int, float)) else ""
+    text = str(value).strip() if isinstance(value, (str, int, float, date)) else ""
     return "" if text in ("~", "null") else text
 
 
@@ -90,7 +99,8 @@ def _outline(text: str) -> Reading:
         elif token.type in ("list_item_open", "tr_open"):
             reading.items.append(start)
         elif token.type == "inline":
-            _read_inline(token, reading)
+            footnotes = environment.get("footnotes", {}).get("list", {})
+            _read_inline(token.children or [], (token.map or [0])[0], footnotes, reading)
         elif token.type == "html_block":
             reading.links += _links_in_html(token.content, (token.map or [0])[0])
     _add_unused_references(environment, reading)
@@ -140,11 +150,18 @@ def _plain(inline: "Token") -> str:
     return "".join(pieces).strip()
 
 
-def _read_inline(inline: "Token", reading: Reading) -> None:
-    """Take the links, bare addresses and tags of a block, with their lines."""
-    line = (inline.map or [0])[0]
+def _read_inline(children: list["Token"], line: int, footnotes: dict, reading: Reading) -> None:
+    """Take the links, bare addresses and tags of a block that begins on `line`, with their lines."""
     open_link: tuple[int, str, list[str]] | None = None
-    for child in inline.children or ():
+    written = ""
+    for child in children:
+        if not open_link and (child.type == "text" or child.markup in ("_", "__")):
+            # what Markdown takes for emphasis is part of an address such as https://a.org/__init__.py
+            written += child.content or child.markup
+            reading.tags += [(line, several or single) for several, single in _TAG.findall(child.content)]
+            continue
+        _read_text(written, line, reading)
+        written = ""
         if child.type == "link_open":
             open_link = (line, str(child.attrs.get("href", "")), [])
         elif child.type == "link_close" and open_link:
@@ -157,10 +174,14 @@ def _read_inline(inline: "Token", reading: Reading) -> None:
                 open_link[2].append(" ")
         elif open_link:
             open_link[2].append(child.content)
-        elif child.type == "text":
-            _read_text(child.content, line, reading)
         elif child.type == "html_inline":
             reading.links += _links_in_html(child.content, line)
+        elif child.type == "footnote_ref":
+            footnote = footnotes[child.meta["id"]]
+            # one that is written where it belongs, ^[so], has no lines of its own
+            _read_inline(footnote.get("tokens", []), line, footnotes, reading)
+            line += footnote.get("content", "").count("\n")
+    _read_text(written, line, reading)
 
 
 def _read_text(text: str, line: int, reading: Reading) -> None:
@@ -168,7 +189,6 @@ def _read_text(text: str, line: int, reading: Reading) -> None:
     for target, alias in _WIKI_LINK.findall(text):
         url = web_address(target.strip()) or f"[[{target.strip()}]]"
         reading.links.append((line, Link((alias or target).strip(), url)))
-    reading.tags += [(line, several or single) for several, single in _TAG.findall(text)]
 
 
 def _links_in_html(html: str, first_line: int) -> list[tuple[int, Link]]:

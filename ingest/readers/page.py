@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
 from functools import cached_property
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ingest.decode import decode
 from ingest.readers.html import parse
-from ingest.reading import Unreadable
+from ingest.reading import Unreadable, day_of
 
 if TYPE_CHECKING:
     from lxml.html import HtmlElement
@@ -244,15 +243,5 @@ def published_of(page: ParsedPage) -> str:
 
 
 def _day(value: object) -> str:
-    text = value.strip() if isinstance(value, str) else ""
-    for pattern in ("%B %d, %Y", "%d %B %Y", "%b %d, %Y", "%d %b %Y"):
-        try:
-            return datetime.strptime(text, pattern).date().isoformat()
-        except ValueError:
-            continue
-    match = re.match(r"(\d{4})[-/.]?(\d{1,2})[-/.]?(\d{1,2})(?!\d)", text)
-    try:
-        day = date(*map(int, match.groups())) if match else date.min
-    except ValueError:
-        return ""
-    return day.isoformat() if 1990 <= day.year <= 2100 else ""
+    day = day_of(value) if isinstance(value, str) else ""
+    return day if "1990" <= day <= "2101" else ""

@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from ingest.reading import Reading, Section, Span, bare_links, blank, blanked, line_starts
+from ingest.reading import Reading, Section, Span, bare_links, blank, blanked, day_of, line_starts
 from knowledge.documents import Link
 
 _ADORNMENT = re.compile(r"([!-/:-@\[-`{-~])\1*[ \t]*")
@@ -444,6 +444,6 @@ def _add_field(reading: Reading, name: str, value: str) -> None:
     if name in ("author", "authors"):
         reading.author = reading.author or value
     elif name == "date":
-        reading.published = reading.published or value
+        reading.published = reading.published or day_of(value) or value
     elif name == "tags":
         reading.document_tags = tuple(tag for part in value.split(",") if (tag := part.strip()))

@@ -5,6 +5,7 @@ from ingest.decode import _nearly_utf8, decode
 from ingest.reading import Unreadable
 
 TEXT = "Grüße aus Köln: schöne Äpfel und Öl für müde Füße.\n" * 5
+JAPANESE = "今日は市場へ行って、パンと牛乳と卵を買いました。子供たちは庭で遊んでいます。明日は友達と山に登る予定です。"
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32", "cp1252", "latin-1"])
@@ -15,6 +16,41 @@ def test_text_is_read_in_whatever_encoding_it_was_saved(encoding):
 def test_cyrillic_of_an_old_editor_is_read():
     text = "Привет, это старая заметка о том, как варить борщ и печь хлеб дома.\n" * 5
     assert decode(text.encode("cp1251")) == text
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "café"),
+        ("cp1252", "It’s"),
+        ("cp1252", "Price: £5"),
+        ("cp1252", "Bücher: 5 €"),
+        ("cp1252", "Voilà, très"),
+        ("cp1252", "El niño pequeño comió una manzana en el jardín de su abuela. Después salió a la calle."),
+        ("cp1252", "Jag åkte till Göteborg för att hälsa på min mormor. Hon bor på en liten ö."),
+        ("cp1252", "Não há pão na cozinha. Amanhã vou à padaria comprar maçãs para o café da manhã das crianças."),
+        ("cp1252", "La città è più bella perché c'è il sole. Così andrò a trovarla lunedì, però non so."),
+        ("cp1250", "Jutro idę do lekarza, potem będę pracować w ogródku. Muszę też napisać list do babci w Łodzi."),
+        ("cp1250", "Zítra pojedu vlakem do Brna navštívit přátele. Večer půjdeme do divadla a potom na večeři."),
+        ("cp1250", "Később több időt töltünk együtt, ő főz és mosogat, a gyerekek örülnek a süteménynek."),
+        ("cp1254", "Bugün çarşıya gittim ve ekmek, süt, yumurta aldım. Çocuklar bahçede oynuyor, güneş çok güzel."),
+        ("cp1257", "Šiandien nuėjau į turgų ir nusipirkau duonos, pieno ir kiaušinių. Vaikai žaidžia sode."),
+        ("cp1251", "Купить молоко и хлеб"),
+        ("koi8_r", "Завтра мы поедем в деревню к бабушке, а потом будем варить борщ."),
+        ("cp1253", "Σήμερα πήγα στην αγορά και αγόρασα ψωμί, γάλα και αυγά. Τα παιδιά παίζουν στον κήπο."),
+        ("shift_jis", JAPANESE),
+        ("euc_jp", JAPANESE),
+    ],
+)
+def test_a_few_words_tell_their_encoding(encoding, text):
+    assert decode(text.encode(encoding)) == text
+    assert decode(f"{text}\n".encode(encoding) * 8) == f"{text}\n" * 8
+
+
+@pytest.mark.parametrize("end", ["\n", " "])
+def test_an_accent_far_down_in_a_file_is_read(end):
+    text = f"plain words{end}" * 2**15 + "à la crème brûlée\n"
+    assert decode(text.encode("cp1252")) == text
 
 
 def test_a_broken_byte_does_not_spoil_the_rest():

@@ -132,6 +132,24 @@ def test_what_stands_in_a_folder_that_is_closed_is_kept(store, settings, tmp_pat
     assert ingest(store, settings, [folder]).removed == 1
 
 
+def test_a_home_folder_among_the_notes_is_none_of_them(store, settings, tmp_path, monkeypatch):
+    (tmp_path / "a.md").write_text("## A\nmine\n")
+    settings.dropped.mkdir(parents=True)
+    (settings.dropped / "b.md").write_text("## B\ndropped\n")
+    (settings.home / "readme.md").write_text("## Model\nnot mine\n")
+    with monkeypatch.context() as before:  # as earlier versions did
+        before.setattr("ingest.find._OWN_FOLDER", "")
+        ingest(store, settings, [tmp_path])
+    assert texts(store) == ["dropped", "mine", "not mine"]
+    ingest(store, settings, [settings.dropped])
+    ingest(store, settings, [tmp_path])
+    assert texts(store) == ["dropped", "mine"]
+    assert store.roots() == sorted(map(str, (tmp_path, settings.dropped)))
+    (settings.dropped / "b.md").unlink()
+    assert ingest(store, settings, []).removed == 1
+    assert texts(store) == ["mine"]
+
+
 def test_a_folder_on_a_disk_that_is_away_is_kept(store, settings, tmp_path):
     disk = tmp_path / "disk" / "notes"
     disk.mkdir(parents=True)
@@ -171,12 +189,19 @@ def test_files_with_next_to_nothing_in_them(add, content):
 
 
 @pytest.mark.parametrize(
-    ("content", "reason"), [("", "is empty"), ("\n\n", "holds no text"), ("---\ntitle: x\n---\n", "holds no text")]
+    ("content", "reason"), [("", "is empty"), ("\n\n", "holds no text"), ("---\ntags: x\n---\n", "holds no text")]
 )
 def test_files_with_nothing_in_them_are_named(add, content, reason):
     for summary in (add(content), add(content)):
         assert (summary.documents, summary.skipped) == (0, 1)
         assert summary.notes_left_out()[0].endswith(f"note.md: {reason}")
+
+
+def test_a_bookmark_without_words_is_found_by_its_title(store, add):
+    url = "https://a.example/pears"
+    assert add(f"---\ntitle: Growing pears\nurl: {url}\n---\n").documents == 1
+    [hit] = store.search("pears", 1)
+    assert (hit.chunk.text, [link.url for link in hit.chunk.links]) == ("Growing pears", [url])
 
 
 def test_an_empty_folder_is_no_failure(store, settings, tmp_path):
