@@ -36,14 +36,17 @@ def watch(
         raise NotesError("there is no file or folder to watch: give one")
     say(f"Watching {', '.join(map(str, roots))}. Ctrl-C ends it.")
     linked = replace(linked, only_new=True)
-    before = set(roots)
+    before = set(filter(os.path.exists, roots))
+    disks: set[Path] = set()
     late = False
     for changed in _ticks(roots, settings.home):
         if not (changed or late):
             continue
         there = {root for root in roots if os.path.exists(root)}
-        # what has just been deleted leaves the index; what is on a disk that was taken away stays
-        paths = sorted(there | {root for root in before if not is_away(root)})
+        mounted = set(filter(os.path.ismount, roots))
+        disks |= mounted
+        # what has just been deleted leaves the index; what is on a disk that was taken away, or is one, stays
+        paths = sorted((there | {root for root in before if not is_away(root)}) - (disks - mounted))
         try:
             summary = ingest(store, settings, paths, linked=linked, say=say) if paths else Summary()
         except NotesError as error:  # such as an index that another run holds: it is tried again

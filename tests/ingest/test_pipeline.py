@@ -162,6 +162,20 @@ def test_a_folder_on_a_disk_that_is_away_is_kept(store, settings, tmp_path):
     assert str(disk) in lines[0]
 
 
+def test_a_disk_that_was_ingested_whole_is_kept_until_it_is_named(store, settings, tmp_path):
+    disk = tmp_path / "STICK"
+    disk.mkdir()
+    (disk / "a.md").write_text("## A\nkept\n")
+    ingest(store, settings, [disk])
+    disk.rename(tmp_path / "unplugged")
+    lines = []
+    assert ingest(store, settings, [], say=lines.append).removed == 0
+    assert (texts(store), store.roots()) == (["kept"], [str(disk)])
+    assert str(disk) in lines[0]
+    assert ingest(store, settings, [disk]).removed == 1
+    assert (texts(store), store.roots()) == ([], [])
+
+
 def test_a_broken_file_is_named_and_the_rest_goes_on(store, settings, tmp_path):
     (tmp_path / "n").mkdir()
     (tmp_path / "n" / "good.md").write_text("## Good\ntext\n")

@@ -4,10 +4,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import pytest
 import watchfiles
 
-from ingest.watch import _ticks
+from ingest.pipeline import Linked, ingest
+from ingest.watch import _ticks, watch
 from knowledge.store import Store
 from tests.conftest import ROOT
 
@@ -95,3 +98,25 @@ def test_a_watched_file_does_not_take_its_folder_with_it(tmp_path, monkeypatch):
         assert next(ticks) or next(ticks)
         ticks.close()
     assert watched == [tmp_path / "vault"]
+
+
+@pytest.mark.parametrize("place_stays", [True, False])
+def test_a_disk_that_is_taken_away_keeps_its_notes(store, settings, add, tmp_path, monkeypatch, place_stays):
+    disk = tmp_path / "STICK"
+    disk.mkdir()
+    (disk / "a.md").write_text("## A\nkept\n")
+    ingest(store, settings, [disk])
+    add("## B\nat home\n")
+    monkeypatch.setattr("os.path.ismount", lambda path: Path(path) == disk and (disk / "a.md").exists())
+
+    def ticks(roots, home):
+        yield True
+        disk.rename(tmp_path / "unplugged")
+        if place_stays:
+            disk.mkdir()
+        yield True
+        yield True
+
+    monkeypatch.setattr("ingest.watch._ticks", ticks)
+    watch(store, settings, [], Linked(), print, print)
+    assert store.counts()[0] == 2
