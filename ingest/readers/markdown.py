@@ -39,7 +39,8 @@ def read_markdown(text: str) -> Reading:
     reading.title = title or reading.title
     reading.document_tags = _tags_of(metadata.get("tags")) or _tags_of(metadata.get("tag"))
     reading.author = _scalar(metadata.get("author"))
-    published = _scalar(metadata.get("date"))
+    # the first one is usual, the others are what web clippers write
+    published = next(filter(None, (_scalar(metadata.get(key)) for key in ("date", "published", "created"))), "")
     reading.published = day_of(published) or published
     first_line = reading.sections[0].first_line if reading.sections else 0
     reading.links += [(first_line, Link(reading.title or url, url)) for url in addresses]

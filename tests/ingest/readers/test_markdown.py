@@ -74,6 +74,11 @@ def test_the_day_in_front_matter_of_toml_is_read(written):
     assert read_markdown(f"+++\ndate = {written}\n+++\ntext\n").published == "2024-05-03"
 
 
+@pytest.mark.parametrize("written", ["published: 2024-05-03\ncreated: 2025-01-02", "published:\ncreated: 2024-05-03"])
+def test_the_days_that_web_clippers_write_count_too(written):
+    assert read_markdown(f"---\n{written}\n---\ntext\n").published == "2024-05-03"
+
+
 @pytest.mark.parametrize("text", ["# Heading\nwords\n", "\nwords\n# Heading\n", ""])
 @pytest.mark.parametrize("title", ["", "A clipped page"])
 def test_the_first_section_carries_the_address_of_the_note(text, title):
