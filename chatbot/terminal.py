@@ -140,7 +140,7 @@ def _shown(answers: Generator[Answer], latest: Answer) -> Answer:
         show_sources(answer)
     except KeyboardInterrupt:
         click.echo("\n(stopped)")
-        return answer.ended("Stopped.") if answer.parts or not latest.parts else latest
+        return latest if latest.parts and (answer is latest or not answer.parts) else answer.ended("Stopped.")
     except NotesError as error:  # such as a filter that cannot be
         click.echo(str(error))
         return latest

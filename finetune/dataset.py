@@ -53,7 +53,7 @@ def examples(store: Store, asked: Iterable[Asked], seed: int, kept: Path | None 
     is made is put into the file `kept` as it comes, and not made again from the same notes.
     """
     made = _read_kept(kept) if kept else {}
-    indexed = hashlib.sha256(repr([store.made_with, *_vector_ids(store)]).encode()).hexdigest()
+    indexed = hashlib.sha256(repr([store.made_with, *_vector_ids(store)]).encode()).hexdigest() if kept else ""
     with kept.open("a", encoding="utf-8") if kept else nullcontext() as file:
         for number, each in enumerate(asked):
             key = hashlib.sha256(f"{indexed} {seed} {number} {each}".encode()).hexdigest()

@@ -18,6 +18,8 @@ _BYTE_ORDER_MARKS = (
 _BROKEN_BYTE = re.compile("[\udc80-\udcff]")
 _NOT_ASCII = re.compile("[^\\x00-\\x7f]")
 _NOT_ASCII_BYTE = re.compile(rb"[^\x00-\x7f]")
+# as every word has in another script than the Latin one
+_SIDE_BY_SIDE = re.compile(rb"[^\x00-\x7f]{2}")
 # anything but what English text of Windows has beside ASCII: quotes, dashes, € and the like
 _MORE_THAN_MARKS = re.compile(rb"[^\x00-\x7f\x80\x85\x91-\x97\xa3\xa7\xa9\xb0]")
 # The letters that the languages written in an encoding have beside ASCII, a language a string. The same byte is è in
@@ -70,11 +72,11 @@ def _guess_encoding(data: bytes) -> str:
     if not _MORE_THAN_MARKS.search(data):
         return "cp1252"
     possible = list(filter(_is_likely, _possible_encodings(_sample(data))))
-    if possible and "cp1252" not in possible:
+    if possible and "cp1252" not in possible and _SIDE_BY_SIDE.search(data):
         return possible[0]
     # the bytes alone seldom tell apart the encodings of Latin letters
-    latin = [encoding for encoding in _ALPHABETS if encoding in possible]
-    return max(latin, key=lambda encoding: _letters_of_one_language(data, encoding), default="cp1252")
+    latin = [encoding for encoding in _ALPHABETS if encoding in possible or encoding == "cp1252"]
+    return max(latin, key=lambda encoding: _letters_of_one_language(data, encoding))
 
 
 def _sample(data: bytes) -> bytes:

@@ -154,13 +154,13 @@ def _known_path(path: Path, store: Store) -> Path:
 
 
 def _remembered_paths(store: Store, say: Callable[[str], None]) -> list[Path]:
-    """What was ingested before and is to be looked at now. A folder that is gone may be a disk that was unplugged: it
-    leaves the index when it is named, a file at once."""
+    """What was ingested before and is to be looked at now. A folder that is gone may be a disk that was unplugged: what
+    was in it leaves the index when it is named, a file at once."""
     roots = store.roots()
-    files = {file.path for file in store.files()}
+    folders = {folder for file in store.files() for folder in Path(file.path).parents}
     present = []
     for root in (Path(root) for root in roots if "://" not in root):
-        if is_away(root) or not (os.path.exists(root) or str(root) in files):
+        if is_away(root) or (root in folders and not os.path.exists(root)):
             say(f"{root}: not there now; what was indexed from it is kept")
         else:
             present.append(root)

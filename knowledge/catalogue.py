@@ -349,8 +349,12 @@ class Catalogue:
         return self._chunks("documents.source = ?", [source])
 
     def chunks_under(self, chunk: Chunk) -> list[Chunk]:
-        """The chunks that stand in the same document under headings of the same names, in order."""
-        return self._chunks("source = ? AND heading_path = ?", [chunk.source, _as_json(chunk.heading_path)])
+        """The chunks that stand in the same document under headings of the same names, in order; of a table's row, of
+        which there may be very many, only its own."""
+        condition, parameters = "source = ? AND heading_path = ?", [chunk.source, _as_json(chunk.heading_path)]
+        if chunk.place and chunk.place.unit == "row":
+            condition, parameters = f"{condition} AND place = ?", [*parameters, _as_json(astuple(chunk.place))]
+        return self._chunks(condition, parameters)
 
     def _chunks(self, condition: str, parameters: Iterable[object]) -> list[Chunk]:
         return [_chunk_of(row) for row in self._chunk_rows(condition, parameters)]

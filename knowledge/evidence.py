@@ -10,7 +10,7 @@ from knowledge.documents import Chunk, Hit, Link
 from knowledge.prompt import Passage
 from knowledge.query import parse
 from knowledge.stemming import stem
-from knowledge.store import Store
+from knowledge.store import Store, among
 from knowledge.text import (
     MARKDOWN_LINK,
     beginning,
@@ -169,13 +169,25 @@ def _begun(line: str, following: str, kind: str) -> str | None:
 def _is_by_line(paragraph: str) -> bool:
     """Whether each line of a paragraph says something of its own, as in quick notes, and not all of them one wrapped
     text: one at least is broken off though the first word of the next one had room behind it."""
-    lines = paragraph.strip("\n").split("\n")
+    lines = _QUOTE_MARK.sub("", paragraph).split("\n")
     width = _KEPT_TO * max(_LEAST_WIDTH, *map(len, lines))
     return any(
-        len(f"{line.rstrip()} {following.split()[0]}") <= width and not _GOES_ON.search(line)
+        len(f"{line.rstrip()} {following.split()[0]}") <= width
         for line, following in pairwise(lines)
-        if following.strip()
+        if _is_text(line) and _is_text(following) and not _ends(line, following)
     )
+
+
+def _is_text(line: str) -> bool:
+    """Not links, tags or the name of a block, which have a line of their own in a wrapped text too."""
+    text = line.strip()
+    return bool(text) and not (_starts_with_link(text) or _ONLY_TAGS.fullmatch(text) or text.startswith("^"))
+
+
+def _ends(line: str, following: str) -> bool:
+    """Whether a line shows by how it ends that the next one goes on with it, or does not: its length tells nothing."""
+    ends = line.rstrip().endswith((".", "!", "?")) and following.lstrip()[0].isupper()
+    return ends or line.endswith(("\\", "  ")) or bool(_GOES_ON.search(line))
 
 
 def _is_rule(line: str) -> bool:
@@ -254,10 +266,10 @@ def _whole(hits: Iterable[Hit], store: Store) -> Iterator[Hit]:
     """The section of each hit, once, as far as it is read around the best hit in it."""
     seen: set[Chunk] = set()
     for hit in hits:
-        first = store.section_of(hit.chunk)[0]
-        if first not in seen:
-            seen.add(first)
-            yield replace(hit, chunk=store.around(hit.chunk))
+        parts = store.section_of(hit.chunk)
+        if parts[0] not in seen:
+            seen.add(parts[0])
+            yield replace(hit, chunk=among(parts, hit.chunk))
 
 
 def _without_copies(sections: Iterable[Hit]) -> Iterator[Hit]:

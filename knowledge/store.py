@@ -203,9 +203,7 @@ class Store:
 
     def around(self, chunk: Chunk) -> Chunk:
         """The section that a chunk was cut from, as one chunk; of a very long one, the chunk with its neighbours."""
-        parts = self.section_of(chunk)
-        index = parts.index(chunk)
-        return functools.reduce(_joined, parts[max(0, index - NEIGHBOURS) : index + NEIGHBOURS + 1])
+        return among(self.section_of(chunk), chunk)
 
     def section_of(self, chunk: Chunk) -> list[Chunk]:
         """The chunks that the section of a chunk was cut into, in order; the chunk alone where it is not indexed."""
@@ -538,6 +536,12 @@ def temporary_store(settings: Settings) -> Iterator[tuple[Store, Settings]]:
         there = Settings(home=Path(home), embedding_model=settings.embedding_model)
         with closing(Store(there)) as store:
             yield store, there
+
+
+def among(parts: Sequence[Chunk], chunk: Chunk) -> Chunk:
+    """A chunk and its neighbours among the parts of a section, as one chunk."""
+    index = parts.index(chunk)
+    return functools.reduce(_joined, parts[max(0, index - NEIGHBOURS) : index + NEIGHBOURS + 1])
 
 
 def _goes_on(first: Chunk, second: Chunk) -> bool:

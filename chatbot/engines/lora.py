@@ -55,9 +55,9 @@ def find(settings: Settings) -> tuple[Path, Path]:
     adapter = inside if inside.is_dir() else Path(settings.adapter).expanduser()
     try:
         name = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))["base_model_name_or_path"]
-    except (OSError, ValueError, KeyError) as error:
+        base = settings.models / name
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotesError(f"{adapter}: holds no adapter: make one with `askmynotes finetune train`") from error
-    base = settings.models / name
     return (base if base.exists() else Path(name)), adapter
 
 

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from chatbot.answer import Answer, Assistant
-from chatbot.terminal import chat, show_why
+from chatbot.answer import Answer, Assistant, Part
+from chatbot.terminal import _shown, chat, show_why
 from chatbot.why import Removed, Why
 from knowledge.documents import Chunk, Hit
 from tests.conftest import ScriptedEngine
@@ -85,6 +85,15 @@ def test_an_answer_that_is_stopped_counts_as_far_as_it_came(add, store, settings
     assert "note.md:2" in sources
     assert not_begun == "\n(stopped)\n"
     assert "Written  quoted from the notes" in why, "nothing took the place of the answer before"
+
+
+def test_a_second_answer_that_is_stopped_before_it_begins_leaves_the_first_as_it_is():
+    def loading():
+        raise KeyboardInterrupt
+        yield
+
+    before = Answer("who?", parts=(Part("say", "Hansen."),))
+    assert _shown(loading(), before) is before
 
 
 def test_the_conversation_answers_again_in_the_other_way(add, store, settings, monkeypatch, capsys):

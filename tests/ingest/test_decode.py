@@ -53,6 +53,11 @@ def test_an_accent_far_down_in_a_file_is_read(end):
     assert decode(text.encode("cp1252")) == text
 
 
+@pytest.mark.parametrize("text", ["Ångström: 5 µm", "5 µm ± 2 %", "¿Qué?", "Ångström: 5 µm\n" * 20])
+def test_accents_that_stand_alone_are_those_of_latin_letters(text):
+    assert decode(text.encode("cp1252")) == text
+
+
 def test_a_broken_byte_does_not_spoil_the_rest():
     assert decode("Grüße: ".encode() + b"caf\xe9\n" + TEXT.encode()) == "Grüße: café\n" + TEXT
     japanese = "日本語のテキストです。" * 30

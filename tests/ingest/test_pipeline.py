@@ -223,6 +223,15 @@ def test_an_empty_folder_is_no_failure(store, settings, tmp_path):
     assert ingest(store, settings, [tmp_path / "empty"]).documents == 0
 
 
+def test_a_folder_that_held_nothing_is_forgotten_when_it_is_gone(store, settings, tmp_path):
+    (tmp_path / "empty").mkdir()
+    ingest(store, settings, [tmp_path / "empty"])
+    (tmp_path / "empty").rmdir()
+    lines = []
+    ingest(store, settings, [], say=lines.append)
+    assert (lines, store.roots()) == ([], [])
+
+
 def test_another_embedding_model_makes_a_new_index_and_says_so(store, settings, add, models, tmp_path):
     add("## A\ntext\n")
     other = dataclasses.replace(settings, embedding_model=str(models / DEFAULT_EMBEDDING_MODEL))

@@ -84,6 +84,22 @@ def test_lines_of_quick_notes_are_units_and_those_of_a_wrapped_text_are_not(text
     assert found == said
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Intro.\n  \n{WRAPPED}",
+        f"{WRAPPED}\n[docs](https://a.example/x)",
+        f"#garden\n{WRAPPED}",
+        f"{WRAPPED}\n^block-id",
+        "> [!note]\n" + "\n".join(f"> {line}" for line in WRAPPED.split("\n")),
+        f"It is dry.\n{WRAPPED}",
+    ],
+)
+def test_short_lines_that_are_no_text_cut_no_wrapped_text(text):
+    found = [unit.said for unit in units(chunk_of(text))]
+    assert any(said.endswith("of the pupils' homes at noon too.") for said in found)
+
+
 def test_a_formula_is_never_cut_and_stays_what_it_is():
     text = (
         f"Where $x_{{1}} = 1. Q_{{2}} = 2$ holds.\n{MATRIX}\n\n"
