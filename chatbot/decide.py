@@ -90,7 +90,7 @@ def features(question: str, evidence: Evidence, store: Store) -> list[float]:
     return [
         *_best_cosine(evidence.hits),
         max((item.score for item in evidence.scored if item.unit.chunk == first.chunk), default=first.score),
-        max(hit.least_met for hit in evidence.hits if hit.chunk.section == first.chunk.section),
+        max(hit.least_met for hit in evidence.hits if first.chunk.holds(hit.chunk)),
         math.log(1 + len(stems(topic))),
         math.log(1 + len(words(first.chunk.text))),
         float(asked is not None and not asked.is_in(first.chunk, topic)),

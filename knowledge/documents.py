@@ -82,6 +82,11 @@ class Chunk:
         path. `Store.section_of` tells these apart."""
         return self.source, self.heading_path
 
+    def holds(self, other: "Chunk") -> bool:
+        """Whether it is the other chunk, or was joined from that and its neighbours."""
+        first, last = self.lines
+        return self.section == other.section and first <= other.lines[0] <= other.lines[1] <= last
+
     @property
     def address(self) -> str | None:
         """Where a click on the passage leads: the article itself, or the first link that stands in a note."""

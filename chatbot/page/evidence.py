@@ -124,11 +124,11 @@ def _unused_html(answer: Answer, dates: Mapping[str, str]) -> str:
 
 def unused(answer: Answer) -> list[Hit]:
     """The best chunk of each section that was found and not cited, best first."""
-    cited = {citation.chunk.section for citation in answer.citations}
     found: dict[tuple[str, tuple[str, ...]], Hit] = {}
     for hit in answer.why.candidates:
-        found.setdefault(hit.chunk.section, hit)
-    return [hit for section, hit in found.items() if section not in cited]
+        if not any(citation.chunk.holds(hit.chunk) for citation in answer.citations):
+            found.setdefault(hit.chunk.section, hit)
+    return list(found.values())
 
 
 def _first_line(chunk: Chunk) -> str:

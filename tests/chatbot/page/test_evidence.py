@@ -37,15 +37,17 @@ def test_why_lies_folded_under_the_passages_of_a_finished_answer():
 
 
 def test_what_was_found_and_not_cited_lies_folded_below_by_section():
-    used, beside, same = (
+    part, beside, namesake = (
         Chunk("n.md", "n", (name,), (line, line), text)
-        for name, line, text in (("H", 1, "One."), ("I", 3, "First *line*."), ("H", 2, "Two."))
+        for name, line, text in (("H", 2, "Two."), ("I", 4, "First *line*."), ("H", 7, "Of another day."))
     )
-    hits = tuple(Hit(chunk, 0.5) for chunk in (used, beside, same))
-    answer = Answer("q", "done", citations=(Citation(1, used, ((0, 4),)),), why=Why("q", hits))
+    cited = Chunk("n.md", "n", ("H",), (1, 2), "One.\nTwo.")
+    hits = tuple(Hit(chunk, 0.5) for chunk in (part, beside, namesake))
+    answer = Answer("q", "done", citations=(Citation(1, cited, ((0, 4),)),), why=Why("q", hits))
     html = evidence_html(answer, 0, {})
-    assert "Also found, not used (1)" in html
-    assert re.findall(r"<details><summary[^>]*>(.*?)</summary>", html) == ["<strong>I</strong> First line."]
+    assert "Also found, not used (2)" in html
+    found = re.findall(r"<details><summary[^>]*>(.*?)</summary>", html)
+    assert found == ["<strong>I</strong> First line.", "<strong>H</strong> Of another day."]
 
 
 def test_a_path_in_the_home_folder_is_shown_as_its_owner_writes_it(monkeypatch, tmp_path):
