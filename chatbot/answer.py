@@ -41,6 +41,7 @@ from knowledge.evidence import (
     weigh,
     with_introduction,
 )
+from knowledge.follow_up import asks_on
 from knowledge.pointers import Pointer, asked_for, pointers
 from knowledge.prompt import NOT_IN_NOTES, SEE, build_prompt, read_reply
 from knowledge.query import parse
@@ -269,12 +270,12 @@ class Assistant:
         question = " ".join(question.split())
         answer = Answer(question, why=Why(question))
         yield answer
-        if intent := self._intent(question):
+        before = leans_on(question, earlier, self._store)
+        if intent := None if before and asks_on(question) else self._intent(question):
             reply = self._small_talk.reply(intent, len(earlier), self._facts())
             parts = (Part("say", reply),)
             yield clock.done(replace(answer, route="intent", intent=intent, engine="intents", parts=parts))
             return
-        before = leans_on(question, earlier, self._store)
         asked = standalone(question, before)
         evidence = gather(asked, self._store, keep=before)
         clock.mark("retrieve")

@@ -27,6 +27,7 @@ _LEAD_IN = re.compile(
 )
 _POSSESSIVE = re.compile(r"['’]s$")
 _CLAUSE_END = re.compile(r"[,;:.!?()–—]")
+_SENTENCE_ENDS = tuple('.!?…:"”“»')
 _NEGATIONS = frozenset({"no", "not", "never", "none", "without", "cannot", "nor", "neither", "n't"})
 #: Function words that make another statement of the same other words.
 _DIRECTIONS = frozenset("above after before below fewer first last least less more most only over under until".split())
@@ -68,6 +69,7 @@ def _objection(
     return (
         _denial(sentence, question, unit)
         or _strange_detail(sentence, question, unit, evidence)
+        or _other_item(sentence, question, unit, evidence)
         or _other_statement(sentence, unit, similarity)
     )
 
@@ -97,6 +99,24 @@ def _strange_detail(sentence: str, question: str, unit: Unit, evidence: Sequence
     if not _is_within(_NUMBER.findall(sentence), _NUMBER.findall(said_there)):
         return "it has the numbers of the notes in another order"
     return ""
+
+
+def _other_item(sentence: str, question: str, unit: Unit, evidence: Sequence[Unit]) -> str:
+    """Which item of the same list or table is asked for rather than this one, where the sentence says nothing of what
+    was asked, as a bare number: one that has all the words of the question that this one has, and more."""
+    asked = stems(question)
+    if not _speaks_for_itself(unit) or not asked.isdisjoint(stems(sentence)):
+        return ""
+    met = asked & stems(unit.text)
+    beside = (other for other in evidence if other.chunk == unit.chunk and _speaks_for_itself(other))
+    nearer = next((other for other in beside if met < asked & stems(other.text)), None)
+    return f"“{nearer.said}” is nearer to what was asked" if nearer else ""
+
+
+def _speaks_for_itself(unit: Unit) -> bool:
+    """Whether it is an item, a row or a line of quick notes: what stands behind a sentence may go on with it, and what
+    stands below a quotation may say whose it is."""
+    return unit.kind == "item" or (unit.kind == "sentence" and not unit.text.endswith(_SENTENCE_ENDS))
 
 
 def _other_statement(sentence: str, unit: Unit, similarity: Callable[[str, str], float]) -> str:

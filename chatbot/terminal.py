@@ -114,7 +114,7 @@ def chat(assistant: Assistant) -> None:
         elif command.startswith("/"):
             click.echo(_HELP)
         elif command:
-            turns.append(_shown(assistant.stream(question, turns), Answer(question)))
+            turns.append(_shown(assistant.stream(question, turns), Answer(question, route="none")))
 
 
 def _read() -> str | None:

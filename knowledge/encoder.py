@@ -69,7 +69,7 @@ def load_encoder(name: str, models: Path) -> Encoder:
 
     Raises NotesError where there is none, with the command that mends it.
     """
-    model = name.removesuffix(_INT8)
+    model = model_of(name)
     folder = model_folder(model, models)
     if (folder / ONNX_FILE).is_file():
         return OnnxEncoder(folder, INT8_FILE if name.endswith(_INT8) else ONNX_FILE)
@@ -78,6 +78,11 @@ def load_encoder(name: str, models: Path) -> Encoder:
     if model == DEFAULT_EMBEDDING_MODEL:
         raise NotesError("the embedding model is not installed: run `askmynotes models install`")
     return SentenceTransformersEncoder(str(folder) if folder.is_dir() else model)
+
+
+def model_of(name: str) -> str:
+    """The model that an encoder of this name (`encoder_name`) runs, in whatever precision."""
+    return name.removesuffix(_INT8)
 
 
 def model_folder(model: str, models: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import re
 
-from knowledge.text import content_words, is_stop_word, words
+from knowledge.text import is_stop_word, words
 
 _REFERS_BACK = frozenset(
     """it its they them their that this these those one ones he she his her there first second third fourth last former
@@ -24,7 +24,18 @@ _OF_ANYTHING = frozenset("link links source sources article page note notes read
 _NUMBERS = frozenset("two three four five".split())
 #: What would make a filter of a topic.
 _MARKS = re.compile(r'[\[\]#"“”„«»]')
-_GOES_ON = re.compile(r"(?:and|but|so|then|also|ok|okay|what about|how about|why|why not|more|tell me more)\b", re.I)
+_GOES_ON = re.compile(
+    r"(?:and|but|so|then|also|ok|okay|what about|how about|why|why not|more|tell me more)\b"
+    r"|(?:how|what|when|where|who|which|(?:what|who|where|anything) else)\W*$",
+    re.I,
+)
+#: A question, with or without its mark, or a request; "that was great" is neither.
+_ASKS = re.compile(
+    r"\?\s*$|^(?:(?:and|but|so|then|also|ok|okay)\W+)*(?:how|what|when|where|who|whose|which|why|is|are|was|were|do|does"
+    r"|did|can|could|will|would|should|tell|show|give|explain|more|example)\b",
+    re.I,
+)
+_TO_THE_PROGRAM = frozenset("you your yourself bot".split())
 #: A question with more words of its own than this says what it is about.
 _FEW_WORDS = 2
 
@@ -34,7 +45,7 @@ def leans(question: str) -> bool:
     it?") or goes on ("and on Linux?"), or asks for what any topic has ("show me the link")."""
     goes_on = bool(_GOES_ON.match(question.strip()))
     own = own_words(question)
-    return set(own) <= _OF_ANYTHING or ((_referring(question) or goes_on) and len(own) <= _FEW_WORDS)
+    return (bool(own) and set(own) <= _OF_ANYTHING) or ((_referring(question) or goes_on) and len(own) <= _FEW_WORDS)
 
 
 def may_name_a_topic(question: str) -> bool:
@@ -45,9 +56,15 @@ def may_name_a_topic(question: str) -> bool:
     )
 
 
+def asks_on(question: str) -> bool:
+    """Whether a question that leans asks more about what was talked of, and is not said of the answer ("that was
+    great") or to the program ("can you do that?")."""
+    return bool(_ASKS.search(question.strip())) and _TO_THE_PROGRAM.isdisjoint(words(question))
+
+
 def own_words(question: str) -> list[str]:
     """The words that say what a question is about by itself."""
-    return [word for word in content_words(question) if word not in _REFERS_BACK | _NUMBERS]
+    return [word for word in words(question) if not is_stop_word(word) and word not in _REFERS_BACK | _NUMBERS]
 
 
 def _referring(question: str) -> frozenset[str]:

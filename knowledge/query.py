@@ -20,7 +20,7 @@ _AS_WORDS = "in quotes it is looked for as it stands"
 # every repetition is bounded, so that no question takes minutes; marks behind a value end the sentence
 _FILTER = re.compile(
     r"""(?<![^\s(,])(?:
-        ["“„«](?P<phrase>[^"“”„«»\n]{1,300})["”“»](?!\w)
+        ["“”„«»](?P<phrase>[^"“”„«»\n]{1,300})["”“«»](?!\w)
       # a table of numbers and a shell's test are written in double brackets too
       | \[\[(?![\d\s.]*,)(?P<note>[^\s\[\]](?:[^\[\]\n]{0,298}[^\s\[\]])?)\]\]
       | \#(?:(?P<words>[\w/-]{1,100}(?:\ [\w/-]{1,100}){1,5})\#(?![\w#])

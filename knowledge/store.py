@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from knowledge.catalogue import Catalogue, edition_path
 from knowledge.documents import Chunk, Document, Hit, LinkedPage, Listed, Reference, SourceFile
-from knowledge.encoder import Encoder, encoder_name, load_encoder
+from knowledge.encoder import Encoder, encoder_name, load_encoder, model_of
 from knowledge.errors import NotesError
 from knowledge.late_interaction import least, met, signs
 from knowledge.query import parse
@@ -74,7 +74,8 @@ class Store:
                 try:
                     self._encoder = load_encoder(name, self._settings.models)
                 except NotesError as error:
-                    if name == self.encoder_name:
+                    # what is not there has no precision, so that their names may differ
+                    if model_of(name) == model_of(self.encoder_name):
                         raise
                     raise NotesError(
                         f"the index was made with {name}, which cannot be used ({error}): make a new one with "

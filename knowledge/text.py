@@ -27,6 +27,13 @@ _ABBREVIATION = re.compile(
     r"|(?<!\w)\w)\.$",
     re.IGNORECASE,
 )
+# "31. Juli": where days are ordinals, a point ends no sentence before the month
+_DAY = re.compile(r"(?<![\w.,])[0-3]?\d\.$")
+_MONTH = re.compile(
+    r"(?:jan|feb)(?:r?uar[iy]?)?\b|jänner\b|m(?:är|ar)(?:z|s|ch)?\b|apr(?:il)?\b|ma[ijy]\b|ju[nl][iy]?\b|june\b"
+    r"|aug(?:ust)?\b|(?:sept?|nov|de[czs])(?:ember)?\b|o[ck]t(?:ober)?\b",
+    re.IGNORECASE,
+)
 
 
 def words(text: str) -> list[str]:
@@ -62,6 +69,8 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
             continue
         rest = text[match.end() :].lstrip()
         if match.group().endswith(".") and (rest[:1].islower() or _ABBREVIATION.search(text[start : match.end()])):
+            continue
+        if _DAY.search(text[start : match.end()]) and _MONTH.match(rest):
             continue
         spans.append((start, match.end()))
         start = match.end()

@@ -110,6 +110,33 @@ def test_a_heading_supports_nothing_that_stands_under_another(sentence, reason):
     assert reason in objection
 
 
+PHONES = "- Pharmacy: 4417\n- Dr. Berg: 0171 555\n- Porter, day and night: 4003\n"
+HOSTS = "| Host | Address | Role |\n|---|---|---|\n| borea | 10.0.3.12 | database |\n| ceto | 10.0.3.20 | mail |\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "question", "right", "wrong"),
+    [
+        (PHONES, "phone of Dr Berg", "0171 555", "4003"),
+        (HOSTS, "which address has the mail server?", "10.0.3.20", "10.0.3.12"),
+        (PHONES, "who works at night?", "Porter", "Pharmacy"),
+        (PHONES.replace("- ", ""), "phone of Dr Berg", "0171 555", "4003"),
+    ],
+)
+def test_a_value_of_another_item_than_the_one_asked_for_is_not_supported(text, question, right, wrong):
+    listed = _under("Ward", text)
+    assert supporting(right, question, listed)[0]
+    support, objection = supporting(wrong, question, listed)
+    assert support is None
+    assert "is nearer to what was asked" in objection
+    assert supporting(wrong, "what about it?", listed)[0], "nothing tells the items apart"
+
+
+def test_a_sentence_may_go_on_with_the_one_that_has_the_words_of_the_question():
+    read = _under("House", "Hansen services the boiler. That is in October.")
+    assert supporting("October", "when is the boiler serviced?", read)[0]
+
+
 def test_few_sentences_are_shown_that_the_notes_do_not_support(shipped, capsys):
     outcomes = list(score(shipped.store.similarity, questions("grounding")))
     with capsys.disabled():

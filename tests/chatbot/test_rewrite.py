@@ -18,6 +18,11 @@ REFUSED = Answer("who won?", route="none")
         ("show me the link", "show me the link (Kornia)"),
         ("the last of these four, how does it crop?", "the last of these four, how does it crop? (Kornia)"),
         ("and what's the difference between the two?", "and what's the difference between the two? (Kornia)"),
+        ("how do I use it?", "how do I use it? (Kornia)"),
+        ("tell me more", "tell me more (Kornia)"),
+        ("how?", "how? (Kornia)"),
+        ("what else?", "what else? (Kornia)"),
+        ("what should I do?", "what should I do?"),
         ("link to the pandas guide", "link to the pandas guide"),
         ("What is NannyML?", "What is NannyML?"),
         ("How do I tune it with Bayesian search?", "How do I tune it with Bayesian search?"),
@@ -64,6 +69,30 @@ def test_where_to_read_on_leans_on_the_last_answer_and_is_no_small_talk(add, sto
     for question in ("where can I read about it?", "and where can I read more?"):
         *_, second = assistant.stream(question, [first])
         assert [link["url"] for link in second.links] == ["https://hansen.example/"]
+
+
+@pytest.mark.parametrize(
+    ("said", "intent"),
+    [
+        ("how long does it take?", None),
+        ("how does it work", None),
+        ("tell me more", None),
+        ("show me an example", None),
+        ("is it safe?", None),
+        ("ok", "goodbye"),
+        ("that was great", "thanks"),
+        ("this is helpful", "thanks"),
+        ("that is wrong", "complaint"),
+        ("are you there?", "greeting"),
+        ("can you help me with that?", "help"),
+    ],
+)
+def test_what_asks_more_of_the_last_answer_is_no_small_talk(add, store, settings, said, intent):
+    add("## Boiler\nHansen services the boiler.\n")
+    assistant = Assistant(store, settings, "extract")
+    first = assistant.answer("who services the boiler?")
+    *_, second = assistant.stream(said, [first])
+    assert (second.intent, second.why.asked) == (intent, said if intent else f"{said} (Boiler)")
 
 
 def test_marks_in_a_topic_make_no_filter_of_it():

@@ -56,6 +56,14 @@ def test_the_conversation_tells_why_when_it_is_asked(add, run):
     assert "Asked    and in October? (Boiler service)" in told
 
 
+def test_of_a_question_that_could_not_be_asked_nothing_is_said_to_be_quoted(add, run):
+    add(NOTES)
+    told = run("chat", "--engine", "extract", input="kind:poem boiler\n/why\n").stdout
+    assert "kind:poem is no filter" in told
+    assert "Decided  there was nothing to decide on" in told
+    assert "Written" not in told
+
+
 def test_an_answer_that_is_stopped_counts_as_far_as_it_came(add, store, settings, monkeypatch, capsys):
     add(NOTES)
     assistant = Assistant(store, settings)

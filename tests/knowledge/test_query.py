@@ -24,6 +24,8 @@ from knowledge.query import Query, parse
         ("roses date:2024-2-29!", Query("roses!", after="2024-02-29", before="2024-03-01")),
         ('what does "The bed" mean?', Query('what does "The bed" mean?', phrases=("the bed",))),
         ("“C++ code”", Query("“C++ code”", phrases=("c code",))),
+        ("Was heißt »kaltes Beet«?", Query("Was heißt »kaltes Beet«?", phrases=("kaltes beet",))),
+        ("vad betyder ”kall bänk”?", Query("vad betyder ”kall bänk”?", phrases=("kall bänk",))),
     ],
 )
 def test_filters_are_taken_out_of_the_words(question, expected):

@@ -170,6 +170,15 @@ def test_until_the_index_is_made_anew_it_is_searched_with_the_model_that_made_it
     other.close()
 
 
+def test_where_the_embedding_model_is_gone_it_is_said_how_to_get_it_back(add, settings):
+    add("## One\nA note.\n")
+    (settings.home / "models").unlink()
+    without = Store(settings)
+    with pytest.raises(NotesError, match="^the embedding model is not installed: run `askmynotes models install`$"):
+        without.search("note", 1)
+    without.close()
+
+
 def test_a_full_disk_is_no_reason_to_throw_the_index_away(tmp_path, settings, monkeypatch):
     path = tmp_path / "catalogue.sqlite"
     path.write_bytes(b"this is no database at all" * 50)

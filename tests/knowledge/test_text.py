@@ -9,6 +9,8 @@ from knowledge.text import beginning, content_words, is_only_links, sentence_spa
         ("One. Two! Three?", ["One.", "Two!", "Three?"]),
         ("See e.g. Dask, i.e. a library. It scales.", ["See e.g. Dask, i.e. a library.", "It scales."]),
         ("Dr. Who wrote version 2.5 of it. Fine.", ["Dr. Who wrote version 2.5 of it.", "Fine."]),
+        ("Die Frist endet am 31. Juli. Danach nicht.", ["Die Frist endet am 31. Juli.", "Danach nicht."]),
+        ("There were 31. Julia came. March was dry.", ["There were 31.", "Julia came.", "March was dry."]),
         ("It ends (here.) And goes on", ["It ends (here.)", "And goes on"]),
         ("سلام. این یک جمله است؟ بله", ["سلام.", "این یک جمله است؟", "بله"]),
         ("これは文です。もう一つ。", ["これは文です。", "もう一つ。"]),
