@@ -17,8 +17,10 @@ _IN_ORDER = 0.8
 #: ... or in any order, with the cosine that their embeddings must have at least (tests/benchmarks/README.md).
 _PARAPHRASED = ((0.8, 0.55), (0.6, 0.8))
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_EXACT = re.compile(r"https?://\S+|`[^`]+`|" + _NUMBER.pattern)
+_AMOUNT = r"\d+(?:[.,:]\d+)*"
+#: With the letters and hyphens written before it, without which it is another one: "-18", "5W-30", "pine-tree-42".
+_NUMBER = re.compile(rf"(?:[^\W_]|[-−]){{0,40}}{_AMOUNT}")
+_EXACT = re.compile(rf"https?://\S+|`[^`]+`|[$€£¥₹]?{_AMOUNT}")
 _WORD = re.compile(r"\w+(?:['’]\w+)*")
 _LEAD_IN = re.compile(
     r"(?:yes|no), |(?:according to|based on|in) (?:your|my|the) notes?,? "
@@ -94,8 +96,8 @@ def _strange_detail(sentence: str, question: str, unit: Unit, evidence: Sequence
     elsewhere = {word for other in evidence for word in _sequence(other.text)} - known
     if missing or not elsewhere.isdisjoint(_sequence(sentence)):
         return _APART
-    if not _is_within(_NUMBER.findall(sentence), _NUMBER.findall(said_there)):
-        return "it has the numbers of the notes in another order"
+    if not _is_within(_NUMBER.findall(sentence.lower()), _NUMBER.findall(said_there.lower())):
+        return "its numbers are cut, or in another order than in the notes"
     return ""
 
 
