@@ -87,6 +87,8 @@ def _strange_detail(sentence: str, question: str, unit: Unit, evidence: Sequence
     said_there = _with_heading(unit)
     known = {*_sequence(said_there), *_sequence(question)}
     exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
+    if unit.kind == "code":  # nothing inside marks it as what it is
+        exact = [each.strip("`") for each in exact]
     missing = [each for each in exact if each not in said_there]
     missing += [name for name in _names(sentence) if not known.issuperset(_sequence(name))]
     missing += _DIRECTIONS.intersection(words(sentence)).difference(words(unit.text), words(question))

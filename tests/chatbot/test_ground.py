@@ -104,6 +104,13 @@ def test_a_number_needs_nothing_that_is_written_around_it(sentence, text):
     assert support, objection
 
 
+def test_code_in_a_sentence_is_supported_by_a_block_of_code():
+    block = _under("Server", "```\nmake run\n```")
+    assert supporting("`make run`", "how do I start it?", block)[0]
+    assert not supporting("`make test`", "how do I start it?", block)[0]
+    assert not supporting("`run`", "how do I start it?", _under("Server", "They run it."))[0], "no code in the notes"
+
+
 def _under(heading, text):
     return units(Chunk("n.md", "n", (heading,), (1, 1), text))
 
