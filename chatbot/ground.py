@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from knowledge.evidence import Unit, stem, stems
-from knowledge.text import breaks_off, formula_spans, is_stop_word, words
+from knowledge.text import WORD, breaks_off, formula_spans, is_stop_word, words
 
 #: The share of a sentence's content words that must stand in a unit in the same order ...
 _IN_ORDER = 0.8
@@ -21,7 +21,6 @@ _AMOUNT = r"\d+(?:[.,:]\d+)*"
 #: With the letters and hyphens written before it, without which it is another one: "-18", "5W-30", "pine-tree-42".
 _NUMBER = re.compile(rf"(?:[^\W_]|[-−]){{0,40}}{_AMOUNT}")
 _EXACT = re.compile(rf"https?://\S+|`[^`]+`|[$€£¥₹]?{_AMOUNT}")
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
 _LEAD_IN = re.compile(
     r"(?:yes|no), |(?:according to|based on|in) (?:your|my|the) notes?,? "
     r"|(?:your|the) notes? (?:say|state|mention)s? (?:that )?",
@@ -165,13 +164,13 @@ def _share(content: Sequence[str], unit: Unit) -> float:
 
 def _names(sentence: str) -> list[str]:
     """Words with a capital, the first one too: it may be a name, and a model seldom begins with a word of its own."""
-    found = (match.group() for match in _WORD.finditer(sentence))
+    found = (match.group() for match in WORD.finditer(sentence))
     return [word for word in found if word[0].isupper() and not is_stop_word(word.lower())]
 
 
 def _compared(text: str, said: Sequence[str]) -> str:
     """The stretch of a text that a sentence speaks of: from the clause of the first word in common to the last one."""
-    common = [found for found in _WORD.finditer(text) if stem(_POSSESSIVE.sub("", found.group().lower())) in said]
+    common = [found for found in WORD.finditer(text) if stem(_POSSESSIVE.sub("", found.group().lower())) in said]
     if not common:
         return ""
     ends = [end.end() for end in _CLAUSE_END.finditer(text, 0, common[0].start())]

@@ -20,7 +20,8 @@ _CONTRACTED = frozenset({"s", "t", "re", "ve", "ll", "d", "m"})
 MARKDOWN_LINK = re.compile(r"\[([^\]]{0,500})\]\(([^)\s]{0,4000})\)")
 _URL = re.compile(r"https?://\S+")
 _LINK_LABEL = re.compile(r"^\W*(?:links?|see(?: also)?|sources?|references?|read more|more)\W*$", re.IGNORECASE)
-_WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)
+# with underscores inside it only: around a word they are emphasis
+WORD = re.compile(r"[^\W_](?:\w*[^\W_])?(?:['’][^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?…。！？؟]+[\"'”’»)\]]*(?=\s|$)|[。！？]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|approx|fig|eq|no|nos|vol|pp|ch|sec|dr|mr|mrs|ms|prof|st|jr|sr|inc|ltd|resp|ca)"
@@ -31,7 +32,7 @@ _ABBREVIATION = re.compile(
 
 def words(text: str) -> list[str]:
     """The words of `text`, lower case, in order."""
-    return _WORD.findall(text.lower())
+    return WORD.findall(text.lower())
 
 
 def content_words(text: str) -> list[str]:

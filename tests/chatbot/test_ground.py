@@ -95,7 +95,7 @@ def test_a_number_keeps_its_sign_its_currency_and_all_that_is_written_as_one_wit
         ("It costs 24.50.", "It costs €24.50."),
         ("Shelf b3.", "It stands on shelf B3."),
         ("She is 18.", "She is an 18-year-old."),
-        ("It weighs 80 g.", "It weighs **80** g."),
+        ("It weighs 80 g.", "It weighs _80_ g."),
         ("At 3:15.", "The backup runs at 3:15."),
     ],
 )
