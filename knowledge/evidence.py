@@ -19,7 +19,7 @@ from knowledge.text import (
     is_only_links,
     is_stop_word,
     lies_inside,
-    outside_formulas,
+    outside_literals,
     sentence_spans,
     trim,
     words,
@@ -107,7 +107,7 @@ def plain(text: str) -> str:
         text = text[mark.end() :]
     if _TABLE_ROW.match(text):
         text = " · ".join(cells(text))
-    return " ".join(outside_formulas(_without_marks, text.rstrip("\\ ")).split())
+    return " ".join(outside_literals(_without_marks, text.rstrip("\\ ")).split())
 
 
 def _without_marks(text: str) -> str:
