@@ -26,7 +26,7 @@ from knowledge.text import (
 )
 
 # in a list however far it is indented; a code span of three backticks at the start of a line ends on it
-_FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})")
+FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
@@ -138,7 +138,7 @@ def _blocks(text: str, typed: bool) -> Iterator[tuple[int, int, str]]:
             if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
                 yield start, offset + len(line), "code"
                 fence, start, kind = "", offset + len(line), "prose"
-        elif opened := _FENCE.match(line):
+        elif opened := FENCE.match(line):
             fence, begins = opened.group(1), "code"
         elif not lies_inside(offset, formulas):
             begins = _begun(line, following, kind)
