@@ -51,6 +51,8 @@ from knowledge.text import beginning, breaks_off, content_words, sentence_spans,
 
 #: A small model repeats itself rather than say more in a longer reply.
 MAX_REPLY_TOKENS = 96
+#: The confidence from which a question is small talk: below it, it is more likely something else.
+LIKELY = 0.5
 #: The confidence from which small talk may hold more strange words than known ones.
 SURE = 0.85
 #: A word with a capital inside, and not all in capitals.
@@ -340,7 +342,7 @@ class Assistant:
         if parse(question).asks_for_links or any(map(self._store.knows, telling)):
             return None  # whatever the bot would say: most questions need not wait for it
         intent, confidence = self._intent_bot().predict(question)
-        if intent is None:
+        if intent is None or confidence < LIKELY:
             return None
         strange = self._strange(question, [intent])
         mostly_strange = len(strange) * 2 >= len(content_words(question)) and confidence < SURE

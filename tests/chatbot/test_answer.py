@@ -269,6 +269,12 @@ def test_small_talk_is_answered_without_the_notes_and_tells_the_truth(assistant)
     assert "Boiler service" in answer.text
 
 
+@pytest.mark.parametrize("question", ["what time is it?", "ok"])
+def test_what_is_like_no_small_talk_that_is_known_gets_none(assistant, question):
+    assert assistant._intent_bot().predict(question).intent == "goodbye"
+    assert assistant.answer(question).route == "none"
+
+
 @pytest.mark.parametrize(("question", "route"), [("GReaT", "notes"), ("great", "intent")])
 def test_what_is_written_like_a_name_of_the_notes_is_no_small_talk(add, store, settings, question, route):
     add("## GReaT\nMakes synthetic tables with a language model.\n\n## SDV\nSynthetic tables by copulas.\n")
