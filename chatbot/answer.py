@@ -24,6 +24,7 @@ from knowledge.answer_type import asked_type
 from knowledge.documents import Chunk, Hit, Place, Reference
 from knowledge.errors import NotesError
 from knowledge.evidence import (
+    FENCE,
     Evidence,
     Excerpt,
     Scored,
@@ -51,6 +52,8 @@ from knowledge.text import beginning, breaks_off, content_words, sentence_spans,
 
 #: A small model repeats itself rather than say more in a longer reply.
 MAX_REPLY_TOKENS = 96
+#: The confidence from which a question is small talk: below it, it is more likely something else.
+LIKELY = 0.5
 #: The confidence from which small talk may hold more strange words than known ones.
 SURE = 0.85
 #: A word with a capital inside, and not all in capitals.
@@ -340,7 +343,7 @@ class Assistant:
         if parse(question).asks_for_links or any(map(self._store.knows, telling)):
             return None  # whatever the bot would say: most questions need not wait for it
         intent, confidence = self._intent_bot().predict(question)
-        if intent is None:
+        if intent is None or confidence < LIKELY:
             return None
         strange = self._strange(question, [intent])
         mostly_strange = len(strange) * 2 >= len(content_words(question)) and confidence < SURE
@@ -438,6 +441,8 @@ class Assistant:
                 for sentence in sentences:
                     said, numbers = read_reply(sentence)
                     cited = [reading[number - 1] for number in numbers if number <= len(reading) and number]
+                    if FENCE.match(said):
+                        continue  # the lines of code behind it are judged like any other
                     if said.startswith(NOT_IN_NOTES.rstrip(".")):
                         break  # not believed: it is said of too much that the notes answer; that is quoted instead
                     if cited and said.rstrip(".") == SEE:
@@ -583,7 +588,7 @@ class _Draft:
         """Add a sentence of the model, and return the unit that supports it; where none does, or it has been said,
         remember why not."""
         support, objection = supporting(sentence, parse(self.answer.why.asked).text, read, self._store.similarity)
-        if support and support.head and words(sentence) == words(support.text) and not self._holds(sentence):
+        if support and _is_line_of(sentence, support) and not self._holds(sentence):
             self.lead([support])
             return support
         if support and self.say(sentence, support):
@@ -619,8 +624,8 @@ class _Draft:
             self.add(Part(kind, plain(unit.text), n))
 
     def _holds(self, text: str) -> bool:
-        """Whether the same words stand in the answer already."""
-        said = (line for part in self.answer.parts for line in (part.text.split("\n") if part.rows else [part.text]))
+        """Whether the same words stand in the answer already, as a part of it or a line of code or of a table."""
+        said = (line for part in self.answer.parts for line in (part.text, *part.text.split("\n")))
         return any(words(line) == words(text) for line in said)
 
     def point_from(self, section: Chunk) -> None:
@@ -667,6 +672,12 @@ def _introduction(section: Chunk, meant: int) -> str:
     if 0 < meant < found:
         return f"Of the {found} links in your notes on {heading}:"
     return f"Your notes on {heading} " + ("point to:" if meant else "say no more than that.")
+
+
+def _is_line_of(sentence: str, unit: Unit) -> bool:
+    """Whether a sentence is a row of a table, or a whole line of code, which is shown as what it is."""
+    lines = unit.text.split("\n") if unit.head or unit.kind == "code" else []
+    return any(words(sentence) == words(line) for line in lines)
 
 
 def _runs(units: Sequence[Unit]) -> list[list[Unit]]:

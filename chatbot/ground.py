@@ -10,16 +10,17 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from knowledge.evidence import Unit, stem, stems
-from knowledge.text import breaks_off, formula_spans, is_stop_word, words
+from knowledge.text import WORD, breaks_off, formula_spans, is_stop_word, words
 
 #: The share of a sentence's content words that must stand in a unit in the same order ...
 _IN_ORDER = 0.8
 #: ... or in any order, with the cosine that their embeddings must have at least (tests/benchmarks/README.md).
 _PARAPHRASED = ((0.8, 0.55), (0.6, 0.8))
 
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-_EXACT = re.compile(r"https?://\S+|`[^`]+`|" + _NUMBER.pattern)
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_AMOUNT = r"\d+(?:[.,:]\d+)*"
+#: With the letters and hyphens written before it, without which it is another one: "-18", "5W-30", "pine-tree-42".
+_NUMBER = re.compile(rf"(?:[^\W_]|[-−]){{0,40}}{_AMOUNT}")
+_EXACT = re.compile(rf"https?://\S+|`[^`]+`|[$€£¥₹]?{_AMOUNT}")
 _LEAD_IN = re.compile(
     r"(?:yes|no), |(?:according to|based on|in) (?:your|my|the) notes?,? "
     r"|(?:your|the) notes? (?:say|state|mention)s? (?:that )?",
@@ -87,6 +88,8 @@ def _strange_detail(sentence: str, question: str, unit: Unit, evidence: Sequence
     said_there = _with_heading(unit)
     known = {*_sequence(said_there), *_sequence(question)}
     exact = [found.rstrip(".,") for found in _EXACT.findall(sentence)]
+    if unit.kind == "code":  # nothing inside marks it as what it is
+        exact = [each.strip("`") for each in exact]
     missing = [each for each in exact if each not in said_there]
     missing += [name for name in _names(sentence) if not known.issuperset(_sequence(name))]
     missing += _DIRECTIONS.intersection(words(sentence)).difference(words(unit.text), words(question))
@@ -96,8 +99,8 @@ def _strange_detail(sentence: str, question: str, unit: Unit, evidence: Sequence
     elsewhere = {word for other in evidence for word in _sequence(other.text)} - known
     if missing or not elsewhere.isdisjoint(_sequence(sentence)):
         return _APART
-    if not _is_within(_NUMBER.findall(sentence), _NUMBER.findall(said_there)):
-        return "it has the numbers of the notes in another order"
+    if not _is_within(_NUMBER.findall(sentence.lower()), _NUMBER.findall(said_there.lower())):
+        return "its numbers are cut, or in another order than in the notes"
     return ""
 
 
@@ -181,13 +184,13 @@ def _share(content: Sequence[str], unit: Unit) -> float:
 
 def _names(sentence: str) -> list[str]:
     """Words with a capital, the first one too: it may be a name, and a model seldom begins with a word of its own."""
-    found = (match.group() for match in _WORD.finditer(sentence))
+    found = (match.group() for match in WORD.finditer(sentence))
     return [word for word in found if word[0].isupper() and not is_stop_word(word.lower())]
 
 
 def _compared(text: str, said: Sequence[str]) -> str:
     """The stretch of a text that a sentence speaks of: from the clause of the first word in common to the last one."""
-    common = [found for found in _WORD.finditer(text) if stem(_POSSESSIVE.sub("", found.group().lower())) in said]
+    common = [found for found in WORD.finditer(text) if stem(_POSSESSIVE.sub("", found.group().lower())) in said]
     if not common:
         return ""
     ends = [end.end() for end in _CLAUSE_END.finditer(text, 0, common[0].start())]

@@ -19,14 +19,14 @@ from knowledge.text import (
     is_only_links,
     is_stop_word,
     lies_inside,
-    outside_formulas,
+    outside_literals,
     sentence_spans,
     trim,
     words,
 )
 
 # in a list however far it is indented; a code span of three backticks at the start of a line ends on it
-_FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})")
+FENCE = re.compile(r"[ \t]*(`{3,}(?!.*`)|~{3,})")
 _ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,3}[.)])[ \t]+(?:\[[ xX]\][ \t]+)?")
 _TABLE_ROW = re.compile(r"[ \t]*\|.*\|[ \t]*$")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{2,}:?[ \t]*(?:\|[ \t]*:?-{2,}:?[ \t]*)*\|?[ \t]*$")
@@ -107,7 +107,7 @@ def plain(text: str) -> str:
         text = text[mark.end() :]
     if _TABLE_ROW.match(text):
         text = " · ".join(cells(text))
-    return " ".join(outside_formulas(_without_marks, text.rstrip("\\ ")).split())
+    return " ".join(outside_literals(_without_marks, text.rstrip("\\ ")).split())
 
 
 def _without_marks(text: str) -> str:
@@ -138,7 +138,7 @@ def _blocks(text: str, typed: bool) -> Iterator[tuple[int, int, str]]:
             if line.strip().startswith(fence) and not line.strip().strip(fence[0]):
                 yield start, offset + len(line), "code"
                 fence, start, kind = "", offset + len(line), "prose"
-        elif opened := _FENCE.match(line):
+        elif opened := FENCE.match(line):
             fence, begins = opened.group(1), "code"
         elif not lies_inside(offset, formulas):
             begins = _begun(line, following, kind)

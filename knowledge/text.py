@@ -1,4 +1,4 @@
-"""Words, sentences and formulas, found without any data files."""
+"""Words, sentences, formulas and code, found without any data files."""
 
 import re
 from bisect import bisect_right
@@ -20,7 +20,8 @@ _CONTRACTED = frozenset({"s", "t", "re", "ve", "ll", "d", "m"})
 MARKDOWN_LINK = re.compile(r"\[([^\]]{0,500})\]\(([^)\s]{0,4000})\)")
 _URL = re.compile(r"https?://\S+")
 _LINK_LABEL = re.compile(r"^\W*(?:links?|see(?: also)?|sources?|references?|read more|more)\W*$", re.IGNORECASE)
-_WORD = re.compile(r"\w+(?:['’]\w+)*", re.UNICODE)
+# with underscores inside it only: around a word they are emphasis
+WORD = re.compile(r"[^\W_](?:\w*[^\W_])?(?:['’][^\W_]+)*")
 _SENTENCE_END = re.compile(r"[.!?…。！？؟]+[\"'”’»)\]]*(?=\s|$)|[。！？]")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|vs|cf|al|approx|fig|eq|no|nos|vol|pp|ch|sec|dr|mr|mrs|ms|prof|st|jr|sr|inc|ltd|resp|ca)"
@@ -38,7 +39,7 @@ _MONTH = re.compile(
 
 def words(text: str) -> list[str]:
     """The words of `text`, lower case, in order."""
-    return _WORD.findall(text.lower())
+    return WORD.findall(text.lower())
 
 
 def content_words(text: str) -> list[str]:
@@ -117,6 +118,8 @@ FORMULA = re.compile(
     |(?<![\w$])\$(?![\s$])(?P<inline>(?:\\.|[^$`\\\n]|\n(?!\s*\n)){{1,{LONGEST_FORMULA}}}?)(?<!\s)\$(?![\w${{])""",
     re.DOTALL | re.VERBOSE,
 )
+# as many backticks behind it as before it; bounded as links are
+_CODE = re.compile(r"(?<!`)(`+)(?!`).{1,500}?(?<!`)\1(?!`)")
 _MASK = "\ufdd0"  # no character, by Unicode's promise
 # a dollar before a digit is money
 _FORMULA_BEGINS = re.compile(r"\\[(\[]|\$\$|(?<![\w$])\$(?=[^\s\d$])")
@@ -141,14 +144,23 @@ def lies_inside(offset: int, spans: list[tuple[int, int]]) -> bool:
     return index >= 0 and spans[index][0] < offset < spans[index][1]
 
 
-def outside_formulas(change: Callable[[str], str], text: str) -> str:
-    """The text changed as if each formula were a sign without a meaning."""
+def outside_literals(change: Callable[[str], str], text: str) -> str:
+    """The text changed as if each formula, and each code between backticks, were a sign without a meaning."""
     text = text.replace(_MASK, "")
-    spans = formula_spans(text)
-    formulas = iter([text[start:end] for start, end in spans])
+    spans = _literal_spans(text)
+    literals = iter([text[start:end] for start, end in spans])
     for start, end in reversed(spans):
         text = text[:start] + _MASK + text[end:]
-    return re.sub(_MASK, lambda _: next(formulas), change(text))
+    return re.sub(_MASK, lambda _: next(literals), change(text))
+
+
+def _literal_spans(text: str) -> list[tuple[int, int]]:
+    """Offsets of formulas and code, in order; of those that overlap the first one."""
+    spans: list[tuple[int, int]] = []
+    for span in sorted([*formula_spans(text), *(code.span() for code in _CODE.finditer(text))]):
+        if not spans or span[0] >= spans[-1][1]:
+            spans.append(span)
+    return spans
 
 
 def breaks_off(text: str) -> bool:

@@ -8,11 +8,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 from pydantic import BaseModel, Field, TypeAdapter
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 from chatbot.answer import Answer
 from chatbot.markdown import conversation_markdown
@@ -42,6 +43,14 @@ def user_of(request: Request) -> str:
 
 
 User = Annotated[str, Depends(user_of)]
+
+
+def refuse_invalid(request: Request, error: Exception) -> Response:
+    """What is answered to a request that is not valid: what is wrong where, without the values, of which some (half a
+    character, NaN) cannot be sent back."""
+    assert isinstance(error, RequestValidationError)
+    told = [{key: each[key] for key in ("type", "loc", "msg")} for each in error.errors()]
+    return JSONResponse({"detail": told}, 422)
 
 
 class SearchRequest(BaseModel):

@@ -49,6 +49,7 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
     """The page at `/`, the APIs below `/api` and `/v1`, their description at `/api/docs`, which loads nothing from
     elsewhere, and the MCP server at `/mcp`."""
     from fastapi import FastAPI
+    from fastapi.exceptions import RequestValidationError
     from fastapi_offline import FastAPIOffline
     from starlette.exceptions import HTTPException
 
@@ -81,6 +82,7 @@ def application(service: "Service", users: Users, own_names: Sequence[str], only
         responses={401: {"description": "There are users, and no key or password of one was sent"}},
     )
     server.add_exception_handler(HTTPException, openai_api.refuse)
+    server.add_exception_handler(RequestValidationError, api.refuse_invalid)
     # the last one is asked first
     server.add_middleware(PageFilesOnly, folder=service.settings.home / "gradio")
     server.add_middleware(LoginRequired, users=users, only_loopback=only_loopback)

@@ -168,6 +168,15 @@ def test_code_that_answers_is_code(add, store, settings):
     assert answer.short_answer.endswith(code)
 
 
+def test_code_that_the_model_copies_is_quoted_whole_once(add, store, settings):
+    code = '```python\nif __name__ == "__main__":\n    main(*args)\n```'
+    add(f"# Entry point\n\nA script begins at its entry point.\n\n{code}\n")
+    answer = scripted(Assistant(store, settings), f"```py\n{code[10:]}").answer("what is the entry point of a script?")
+    assert answer.short_answer == code
+    assert [part.kind for part in answer.parts] == ["code", "heading", "quote"]
+    assert answer.text.count("```") == 2
+
+
 def test_no_formula_is_said_before_it_is_complete(add, store, settings):
     said = "The norm is $n = 1. M$ here."
     add(f"## Norm\n{said} And more is said of it.\n")
@@ -258,6 +267,12 @@ def test_small_talk_is_answered_without_the_notes_and_tells_the_truth(assistant)
     assert (answer.route, answer.intent) == ("intent", "topics")
     assert "3" in answer.text
     assert "Boiler service" in answer.text
+
+
+@pytest.mark.parametrize("question", ["what time is it?", "ok"])
+def test_what_is_like_no_small_talk_that_is_known_gets_none(assistant, question):
+    assert assistant._intent_bot().predict(question).intent == "goodbye"
+    assert assistant.answer(question).route == "none"
 
 
 @pytest.mark.parametrize(("question", "route"), [("GReaT", "notes"), ("great", "intent")])

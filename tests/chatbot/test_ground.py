@@ -69,6 +69,48 @@ def test_numbers_keep_their_order():
     assert "another order" in objection
 
 
+@pytest.mark.parametrize(
+    ("sentence", "text"),
+    [
+        ("The freezer is kept at 18 degrees.", "The freezer is kept at -18 degrees."),
+        ("The freezer is kept at 18 degrees.", "The freezer is kept at −18 degrees."),
+        ("It starts at -5 degrees.", "It starts at 5 degrees."),
+        ("The backup runs at 3 every night.", "The backup runs at 3:15 every night."),
+        ("It costs $24.50.", "It costs €24.50."),
+        ("42", "The password of the cabin is pine-tree-42."),
+        ("tree-42", "The password of the cabin is pine-tree-42."),
+        ("5W", "The car needs 5W-30 oil."),
+        ("It stands on shelf 3.", "It stands on shelf B3."),
+    ],
+)
+def test_a_number_keeps_its_sign_its_currency_and_all_that_is_written_as_one_with_it(sentence, text):
+    support, objection = supporting(sentence, "what?", _under("House", text))
+    assert support is None, objection
+
+
+@pytest.mark.parametrize(
+    ("sentence", "text"),
+    [
+        ("The freezer is kept at -18 degrees.", "The freezer is kept at -18 degrees."),
+        ("It costs 24.50.", "It costs €24.50."),
+        ("Shelf b3.", "It stands on shelf B3."),
+        ("She is 18.", "She is an 18-year-old."),
+        ("It weighs 80 g.", "It weighs _80_ g."),
+        ("At 3:15.", "The backup runs at 3:15."),
+    ],
+)
+def test_a_number_needs_nothing_that_is_written_around_it(sentence, text):
+    support, objection = supporting(sentence, "what?", _under("House", text))
+    assert support, objection
+
+
+def test_code_in_a_sentence_is_supported_by_a_block_of_code():
+    block = _under("Server", "```\nmake run\n```")
+    assert supporting("`make run`", "how do I start it?", block)[0]
+    assert not supporting("`make test`", "how do I start it?", block)[0]
+    assert not supporting("`run`", "how do I start it?", _under("Server", "They run it."))[0], "no code in the notes"
+
+
 def _under(heading, text):
     return units(Chunk("n.md", "n", (heading,), (1, 1), text))
 

@@ -139,6 +139,8 @@ def test_lines_count_from_where_the_chunk_ends():
         ("- [ ] a task", "a task"),
         ("the case is 1 / (1 + 25x) - done", "the case is 1 / (1 + 25x) - done"),
         ("snake_case_name and 2 * 3 * 4", "snake_case_name and 2 * 3 * 4"),
+        ("set `__init__`, `*args` and `[[ -f x ]]` **now**", "set `__init__`, `*args` and `[[ -f x ]]` now"),
+        ("**call `f(*a)`** where `` a ` *b* `` is $x_1 = `y_2`$", "call `f(*a)` where `` a ` *b* `` is $x_1 = `y_2`$"),
         ("| a | b |", "a · b"),
         ("two\nlines", "two lines"),
         ("> [!tip] Keep the [[Sourdough|starter]] cold ^fridge", "Keep the starter cold"),

@@ -1,6 +1,6 @@
 import pytest
 
-from knowledge.text import beginning, content_words, is_only_links, sentence_spans
+from knowledge.text import beginning, content_words, is_only_links, sentence_spans, words
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,11 @@ def test_sentences(text, sentences):
 )
 def test_a_long_text_is_shortened_between_words_and_never_in_a_formula(text, begins):
     assert beginning(text, 10) == begins
+
+
+def test_a_word_has_underscores_inside_it_but_none_of_the_emphasis_around_it():
+    text = "The _Rosa_ costs __4_200__, see rent_2024 and Ada's _"
+    assert words(text) == "the rosa costs 4_200 see rent_2024 and ada's".split()
 
 
 def test_content_words_leave_out_how_it_is_asked_but_are_never_empty():

@@ -103,6 +103,15 @@ def test_what_cannot_be_answered_is_refused_with_a_reason(client, path, body, st
     assert told["error"]["message"] if path.startswith("/v1") else told["detail"]
 
 
+@pytest.mark.parametrize(
+    "body", ['{"question": "\\ud800"}', '{"question": "boiler", "after": NaN}', '{"q": "\\ud800"}']
+)
+def test_what_cannot_be_sent_back_is_refused_all_the_same(client, body):
+    answered = client.post("/api/ask", content=body, headers={"Content-Type": "application/json"})
+    assert answered.status_code == 422, answered.text
+    assert answered.json()["detail"][0]["msg"]
+
+
 def test_what_comes_to_no_route_is_refused_in_the_form_of_its_interface(client):
     for refused in (client.get("/v1/models/a%0Ab"), client.post("/v1/embeddings", content=b'{"input": "\xff"}')):
         assert refused.status_code in (400, 404)
