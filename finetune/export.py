@@ -199,11 +199,16 @@ def _read_adapter(folder: Path) -> "dict[str, tuple[np.ndarray, np.ndarray]]":
         raise NotesError(f"{folder}: not a whole adapter ({error})") from error
 
 
-def _read_settings(folder: Path) -> dict[str, Any]:
+def check_format(folder: Path) -> None:
+    """Raises NotesError where an adapter is not in safetensors: PEFT reads pickle files too."""
     if not (folder / _ADAPTER_WEIGHTS).is_file():
         if any(folder.glob("adapter_model.*")):
             raise NotesError(f"{folder}: only adapters in safetensors are read: save it as {_ADAPTER_WEIGHTS}")
         raise NotesError(f"{folder}: holds no adapter ({_ADAPTER_WEIGHTS})")
+
+
+def _read_settings(folder: Path) -> dict[str, Any]:
+    check_format(folder)
     try:
         settings = json.loads((folder / "adapter_config.json").read_text(encoding="utf-8"))
         kind = settings["peft_type"]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from finetune.export import check_format
 from knowledge.errors import NotesError
 from knowledge.settings import Settings, changed, save
 
@@ -42,8 +43,10 @@ def _of_file(settings: Settings, name: str) -> dict[str, str]:
         if path.is_file():
             return {"engine": "gpt4all", "model": str(path.resolve())}
     elif (settings.adapters / name / "adapter" / "adapter_config.json").is_file():
+        check_format(settings.adapters / name / "adapter")
         return {"engine": "lora", "adapter": name}
     elif (path / "adapter_config.json").is_file():
+        check_format(path)
         return {"engine": "lora", "adapter": str(path.resolve())}
     known = [file.name for file in sorted(settings.models.glob("*.gguf"))]
     known += [folder.parent.name for folder in sorted(settings.adapters.glob("*/adapter"))]

@@ -51,6 +51,8 @@ class LoraEngine(Engine):
 
 def find(settings: Settings) -> tuple[Path, Path]:
     """The base and the adapter. Raises NotesError where there is no adapter; the base need not be there."""
+    from finetune.export import check_format
+
     inside = settings.adapters / settings.adapter / "adapter"
     adapter = inside if inside.is_dir() else Path(settings.adapter).expanduser()
     try:
@@ -58,6 +60,7 @@ def find(settings: Settings) -> tuple[Path, Path]:
         base = settings.models / name
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise NotesError(f"{adapter}: holds no adapter: make one with `askmynotes finetune train`") from error
+    check_format(adapter)
     return (base if base.exists() else Path(name)), adapter
 
 

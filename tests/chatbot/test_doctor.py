@@ -73,6 +73,7 @@ def test_an_adapter_is_found_with_its_base(tmp_path):
     adapter = tmp_path / "adapters" / "mine" / "adapter"
     adapter.mkdir(parents=True)
     (adapter / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": BASE_LANGUAGE_MODEL}))
+    (adapter / "adapter_model.safetensors").touch()
     assert language_model(settings).remedy == "askmynotes models install"
     settings.models.mkdir()
     (settings.models / BASE_LANGUAGE_MODEL).touch()

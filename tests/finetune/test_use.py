@@ -2,6 +2,8 @@ import dataclasses
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from chatbot.engines import load_engine
 from finetune.shipped import ADAPTER
@@ -28,6 +30,18 @@ def test_an_adapter_answers_without_an_export(settings):
     assert (chosen.engine, chosen.adapter) == ("lora", "mine")
     choose(settings, str(ADAPTER))
     assert load_settings(settings.home).adapter == str(ADAPTER)
+
+
+def test_an_adapter_in_a_pickle_file_is_neither_chosen_nor_run(settings, tmp_path):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    shutil.copy(ADAPTER / "adapter_config.json", adapter)
+    torch.save(load_file(ADAPTER / "adapter_model.safetensors"), adapter / "adapter_model.bin")
+    with pytest.raises(NotesError, match="only adapters in safetensors are read"):
+        choose(settings, str(adapter))
+    assert not (settings.home / "config.toml").exists()
+    with pytest.raises(NotesError, match="only adapters in safetensors are read"):
+        load_engine(dataclasses.replace(settings, adapter=str(adapter)), "lora")
 
 
 def test_the_notes_can_be_quoted_alone_and_the_model_is_kept_for_later(settings):
