@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from finetune.device import CPU, Device
+from finetune.device import CPU, UNREADABLE, Device
 from knowledge.errors import NotesError
 from knowledge.prompt import Prompt
 
@@ -85,7 +85,7 @@ def load_base(path: Path, dtype: "torch.dtype", device: Device = CPU) -> Base:
         with redirect_stderr(StringIO()):  # a bar for the unpacking of GGUF that nothing else turns off
             tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=file, local_files_only=True)
             model = _load(path, dtype, device)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         reason = str(error).strip().splitlines()[0]
         raise NotesError(f"{path}: not a language model that transformers reads ({reason})") from error
     except (ImportError, RuntimeError) as error:  # of bitsandbytes, and of CUDA where memory runs out

@@ -1,8 +1,11 @@
 """Where a model computes: on a CUDA GPU that has room for it, held in 4 bit where only that fits, else on the CPU."""
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from safetensors import SafetensorError
 
 from knowledge.errors import NotesError
 
@@ -19,6 +22,8 @@ _TOKENS = 8 * 768
 _KEPT, _KEPT_OF_INPUTS, _KEPT_FOR_REPLIES = 34, 2, 4
 #: As much of the free memory may be planned for: the rest is for what was not counted.
 _SHARE = 0.8
+#: What transformers raises at a model that is none or was cut off.
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, struct.error, SafetensorError)
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,7 @@ def size(path: Path) -> Size:
         config = AutoConfig.from_pretrained(folder, gguf_file=file, local_files_only=True)
         with torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise NotesError(f"{path}: not a language model that transformers reads") from error
     ends = [module.weight for module in (model.get_input_embeddings(), model.get_output_embeddings()) if module]
     embedded = sum(weight.numel() for weight in {id(weight): weight for weight in ends}.values())

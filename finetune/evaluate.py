@@ -115,7 +115,7 @@ def _adapted(base: Base, before: Path | None, after: Path) -> "PeftModel":
         if before:
             loading = before
             model.load_adapter(str(before), adapter_name="before", **where)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise NotesError(f"{loading}: is no whole adapter of {base.path.name} ({reason})") from error
     return model.eval()
