@@ -357,12 +357,15 @@ def _with_adapter(base: Base, rank: int, start_from: Path | None) -> "PeftModel"
         where: dict[str, Any] = {"local_files_only": True, "torch_device": base.model.device.type}
         try:
             model: Any = PeftModel.from_pretrained(base.model, start_from, is_trainable=True, **where)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0]
             raise NotesError(f"{start_from}: is no whole adapter of {base.path.name} ({reason})") from error
     else:
         settings = LoraConfig(task_type="CAUSAL_LM", r=rank, lora_alpha=2 * rank, target_modules="all-linear")
         model = get_peft_model(base.model, settings)
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.eval()  # it would need its random state to resume exactly
     for weight in model.parameters():
         if weight.requires_grad:
             # as the frozen weights: a mixture is converted at every layer, which takes as long as the work itself
@@ -379,7 +382,7 @@ def _save_memory(model: "PreTrainedModel") -> None:
     prepare_model_for_kbit_training(model, gradient_checkpointing_kwargs={"use_reentrant": False})
     for module in model.modules():
         if isinstance(module, GradientCheckpointingLayer):
-            module.training = True  # of itself alone: dropout inside it would need its random state to resume exactly
+            module.training = True  # of itself alone: what is inside it has no dropout either
 
 
 def _rate(step: int, steps: int, end: int) -> float:

@@ -6,6 +6,7 @@ import signal
 import pytest
 import torch
 from filelock import FileLock
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file
 from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.modeling_layers import GradientCheckpointingLayer
@@ -77,6 +78,17 @@ def test_a_run_that_was_stopped_ends_as_if_it_had_not_been(base, tmp_path):
     )
     one, other = adapter(tmp_path / "whole"), adapter(tmp_path / "broken")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_dropout_of_an_adapter_that_is_gone_on_from_is_off_so_that_runs_repeat(base, tmp_path):
+    origin = tmp_path / "origin"
+    dropping = LoraConfig(task_type="CAUSAL_LM", r=4, lora_dropout=0.5, init_lora_weights=False)
+    model = get_peft_model(base.model, dropping)
+    model.save_pretrained(origin)
+    model.unload()
+    run = Run(base, PLAN, tmp_path / "run", origin)
+    with torch.no_grad():
+        assert run._loss(always(5, 8, 1)) == run._loss(always(5, 8, 1))
 
 
 def test_keeping_only_the_inputs_of_layers_changes_no_loss_and_no_gradient(base, tmp_path):
