@@ -130,19 +130,27 @@ def _distinct(examples: Iterable[Example]) -> Iterator[Example]:
 
 
 def split(examples: Iterable[Example], share: float) -> tuple[list[Example], list[Example]]:
-    """Examples to train on, and about `share` of the sources to validate on: of several at least one, and never all.
+    """Examples to train on, and about `share` of the sources to validate on: of several at least one, and never all,
+    both of those with an answer and of those without. Questions that nothing answers are each a source, and could be
+    all that there is to validate on.
 
     A source is on the side that its name's hash says, so that adding notes moves none from one side to the other, but
     where there are very few.
     """
     examples = list(examples)
-    sources = sorted({example.source for example in examples}, key=_place)
-    held_out = sum(_place(source) < share for source in sources)
-    chosen = set(sources[: min(max(held_out, 1), len(sources) - 1)])
+    answered = {example.source for example in examples if example.cited}
+    others = {example.source for example in examples} - answered
+    chosen = {*_held_out(answered, share), *_held_out(others, share)}
     sides: tuple[list[Example], list[Example]] = ([], [])
     for example in examples:
         sides[example.source in chosen].append(example)
     return sides
+
+
+def _held_out(sources: Iterable[str], share: float) -> list[str]:
+    ordered = sorted(sources, key=_place)
+    below = sum(_place(source) < share for source in ordered)
+    return ordered[: min(max(below, 1), len(ordered) - 1)]
 
 
 def _place(source: str) -> float:

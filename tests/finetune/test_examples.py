@@ -75,6 +75,14 @@ def test_of_a_few_sources_one_is_held_out_and_the_only_one_is_trained_on():
     assert split([], 0.1) == ([], [])
 
 
+def test_an_answer_is_held_out_however_many_questions_have_none():
+    answered = [example(source=f"{name}.md") for name in "abc"]
+    others = [example(source=f"Why {number}?", answer="", cited=()) for number in range(40)]
+    training, validation = split([*answered, *others], 0.1)
+    for part in (training, validation):
+        assert {bool(each.cited) for each in part} == {True, False}
+
+
 def test_examples_without_an_answer_are_no_more_than_their_share():
     answered = [example(question=f"{n}?") for n in range(80)]
     others = [example(question=f"why {n}?", answer="", cited=()) for n in range(80)]
