@@ -37,7 +37,7 @@ CARD_SUFFIX = ".json"
 BASE_LANGUAGE_MODEL = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _BASE_SHA256 = "7c55844b1751626a522a8a1d40c99dd0b577c0faa08af2debdf9e83dbdeb9078"
 #: That with the adapter that comes with the program.
-LANGUAGE_MODEL_SHA256 = "a9ff67103f3da592dc1f367f2df02dadb640533eb136b0ee6f1995124b47c4d9"
+LANGUAGE_MODEL_SHA256 = "d7bcb9f0dab65d86fbc1ea7a225ae0b03885ae3872a8f7d12e32a3af830074ed"
 #: The weights that the default embedding model is tuned from.
 EMBEDDING_BASE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 _DEFAULT_LICENCE = "apache-2.0"

@@ -71,7 +71,7 @@ def test_what_is_here_is_listed_with_its_size_licence_and_scores(service):
     assert shown.count("answers now") == 1
     assert f"9 MB · for {BASE_LANGUAGE_MODEL}" in shown
     measured = json.loads((ADAPTER / "evaluation.json").read_text())
-    assert f"Tuned: better, on {measured['examples']} held-out examples" in shown
+    assert f"Tuned: {measured['verdict']}, on {measured['examples']} held-out examples" in shown
     assert f"<td>{measured['before']['f1']:.2f}</td><td>{measured['after']['f1']:.2f}</td>" in shown
     assert "training loss 2.00 to 1.50; validation loss 1.25 to 1.25" in shown
     answering = models_html(replace(service.settings, engine="lora"))
