@@ -65,6 +65,7 @@ _LONGEST_LINE = 160
 #: Kinds of parts: those shown as items of a list, and those shown as running text.
 _LISTED = ("item", "quote", "link")
 _RUNNING = ("say", "heading", "note")
+_DOUBT = "The language model found no answer in these passages: they may only come near it."
 #: Characters up to which the columns of a table are evened out.
 _WIDEST_COLUMN = 24
 
@@ -413,6 +414,8 @@ class Assistant:
             wrote = draft.answer.engine != "extract"
             told = "The language model did not finish" if wrote else "Quoted from your notes without a language model"
             draft.add(Part("note", f"{told}: {problem}."))
+        elif draft.doubted:
+            draft.add(Part("note", _DOUBT))
         yield draft.answer
 
     def _quote(self, section: Hit, evidence: Evidence, draft: "_Draft") -> None:
@@ -444,7 +447,8 @@ class Assistant:
                     if FENCE.match(said):
                         continue  # the lines of code behind it are judged like any other
                     if said.startswith(NOT_IN_NOTES.rstrip(".")):
-                        break  # not believed: it is said of too much that the notes answer; that is quoted instead
+                        draft.doubted = pointed is None
+                        break  # it is said of too much that the notes answer, which is quoted, and the doubt told
                     if cited and said.rstrip(".") == SEE:
                         pointed = pointed or cited[0].section
                     elif said and (unit := draft.say_if_supported(plain(said), _units(reading, cited))):
@@ -555,6 +559,8 @@ class _Draft:
         self._store = store
         #: whether a section has been quoted
         self.quoted = False
+        #: whether the language model said nothing but that the notes do not answer
+        self.doubted = False
         self._heading = ""  # of the section that is quoted next; told as soon as there is something to quote
 
     def wait(self, ahead: int) -> None:

@@ -325,10 +325,21 @@ def test_a_few_words_are_enough_where_the_notes_have_them(two_boilers):
     assert "The blue boiler is serviced in June." in answer.text
 
 
-def test_a_model_that_finds_nothing_leaves_it_to_the_quotes(two_boilers):
+def test_a_model_that_finds_nothing_leaves_it_to_the_quotes_and_its_doubt_is_told(two_boilers):
     answer = scripted(two_boilers, "Not in the notes.").answer("when is the red boiler serviced?")
     assert answer.short_answer == "The red boiler is serviced in May."
     assert (answer.engine, answer.why.reply) == ("extract", "Not in the notes.")
+    doubt = "The language model found no answer in these passages: they may only come near it."
+    assert answer.text.endswith(f"\n{doubt}")
+    *_, quoted = two_boilers.stream("when is the red boiler serviced?", quoted=True)
+    assert doubt not in quoted.text, "it was not asked"
+
+
+def test_what_the_model_says_before_it_finds_nothing_more_is_not_doubted(two_boilers):
+    reply = "The blue boiler is serviced in June. [2]\nNot in the notes."
+    answer = scripted(two_boilers, reply).answer("when is the blue boiler serviced?")
+    assert (answer.engine, answer.short_answer) == ("scripted", "The blue boiler is serviced in June.")
+    assert "found no answer" not in answer.text
 
 
 @pytest.mark.parametrize(
