@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from knowledge.evidence import Unit, stem, stems
-from knowledge.text import WORD, breaks_off, formula_spans, is_stop_word, words
+from knowledge.text import WORD, breaks_off, formula_spans, is_stop_word, meaningful_words, words
 
 #: The share of a sentence's content words that must stand in a unit in the same order ...
 _IN_ORDER = 0.8
@@ -146,7 +146,7 @@ def _is_within(few: Sequence[str], many: Sequence[str]) -> bool:
 
 def _content(text: str) -> list[str]:
     """The words that carry meaning, in order."""
-    return [_POSSESSIVE.sub("", word) for word in words(text) if not is_stop_word(word)]
+    return [_POSSESSIVE.sub("", word) for word in meaningful_words(text)]
 
 
 def _sequence(text: str) -> list[str]:

@@ -17,8 +17,8 @@ from knowledge.text import (
     content_words,
     formula_spans,
     is_only_links,
-    is_stop_word,
     lies_inside,
+    meaningful_words,
     outside_literals,
     sentence_spans,
     trim,
@@ -450,4 +450,4 @@ def _introduces(item: Scored) -> bool:
 @lru_cache(maxsize=4096)
 def stems(text: str) -> frozenset[str]:
     """The stems of all words of `text` that carry meaning."""
-    return frozenset(stem(word) for word in words(text) if not is_stop_word(word))
+    return frozenset(map(stem, meaningful_words(text)))

@@ -2,7 +2,7 @@
 
 import re
 
-from knowledge.text import is_stop_word, words
+from knowledge.text import is_stop_word, meaningful_words, words
 
 _REFERS_BACK = frozenset(
     """it its they them their that this these those one ones he she his her there first second third fourth last former
@@ -64,7 +64,7 @@ def asks_on(question: str) -> bool:
 
 def own_words(question: str) -> list[str]:
     """The words that say what a question is about by itself."""
-    return [word for word in words(question) if not is_stop_word(word) and word not in _REFERS_BACK | _NUMBERS]
+    return [word for word in meaningful_words(question) if word not in _REFERS_BACK | _NUMBERS]
 
 
 def _referring(question: str) -> frozenset[str]:

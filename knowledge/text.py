@@ -36,6 +36,13 @@ _MONTH = re.compile(
     re.IGNORECASE,
 )
 
+#: "May" as the month: with its capital inside a sentence, behind a word that times stand behind, beside a number
+_MAY = re.compile(
+    r"(?<=[\w,;:(–-] )May\b"
+    r"|\b(?i:(?:in|by|since|until|till|last|next|early|mid|late|before|after|during)[ -]may"
+    r"|\d(?:st|nd|rd|th|\.)?(?: of)? ?may|may \d{1,4})\b"
+)
+
 
 def words(text: str) -> list[str]:
     """The words of `text`, lower case, in order."""
@@ -44,8 +51,13 @@ def words(text: str) -> list[str]:
 
 def content_words(text: str) -> list[str]:
     """The words that carry meaning; every word where all are function words, so that a query is never empty."""
-    found = words(text)
-    return [word for word in found if not is_stop_word(word)] or found
+    return meaningful_words(text) or words(text)
+
+
+def meaningful_words(text: str) -> list[str]:
+    """The words but for the function words. "May" is none where it is the month."""
+    kept = "may" if _MAY.search(text) else None
+    return [word for word in words(text) if word == kept or not is_stop_word(word)]
 
 
 def is_stop_word(word: str) -> bool:

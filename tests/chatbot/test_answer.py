@@ -325,6 +325,11 @@ def test_a_few_words_are_enough_where_the_notes_have_them(two_boilers):
     assert "The blue boiler is serviced in June." in answer.text
 
 
+def test_a_reply_may_be_the_month_of_may(two_boilers):
+    answer = scripted(two_boilers, "in May [1]").answer("when is the red boiler serviced?")
+    assert (answer.engine, answer.short_answer) == ("scripted", "in May")
+
+
 def test_a_model_that_finds_nothing_leaves_it_to_the_quotes_and_its_doubt_is_told(two_boilers):
     answer = scripted(two_boilers, "Not in the notes.").answer("when is the red boiler serviced?")
     assert answer.short_answer == "The red boiler is serviced in May."

@@ -49,6 +49,27 @@ def test_content_words_leave_out_how_it_is_asked_but_are_never_empty():
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "what did I repair in may",
+        "Trips of last May",
+        "the red boiler: May",
+        "12 May",
+        "2nd of may",
+        "may 2024",
+        "mid-May",
+    ],
+)
+def test_may_is_a_content_word_where_it_is_the_month(text):
+    assert "may" in content_words(text)
+
+
+@pytest.mark.parametrize("text", ["May I wash wool?", "which soap may be used", "what may 'fail' mean", "it may rain"])
+def test_may_is_none_where_it_helps_a_verb(text):
+    assert "may" not in content_words(text)
+
+
+@pytest.mark.parametrize(
     ("text", "links_only"),
     [
         ("[link](https://a.example/b), [paper](https://c.example)", True),
